@@ -1,0 +1,252 @@
+"""What is wrong with a corpus folder: every problem at once, one line each.
+
+A problem is a line ``file:line: problem; remedy``, its file named relative to the corpus folder.
+The functions here read tables as text and yield problems; what a sound corpus means is
+`moodcurve.corpora.folder`'s subject.
+"""
+
+import csv
+import io
+import math
+import unicodedata
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from moodcurve.errors import InputError
+
+#: The tables of a corpus and the columns that each must have.
+REQUIRED_COLUMNS: Mapping[str, tuple[str, ...]] = {
+    "dynamic.csv": ("song", "time_s", "valence", "arousal"),
+    "static.csv": ("song", "valence", "arousal"),
+    "songs.csv": ("song",),
+}
+#: Columns that are read where they are there; any other is ignored.
+OPTIONAL_COLUMNS = ("group", "genre")
+#: So many problems are printed; the rest is counted.
+MOST_LINES = 20
+
+
+class Row(NamedTuple):
+    """One row of a table: its line in the file, its song, and its cells by column."""
+
+    line: int
+    song: str
+    cells: dict[str, str]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A CSV file as text: its well-formed rows, and what was wrong with the others."""
+
+    file: str
+    rows: tuple[Row, ...] = ()
+    problems: tuple[str, ...] = ()
+
+
+def song_name(text: str) -> str:
+    """Return a song's name in the one form in which tables and file names are compared.
+
+    File systems differ in how they store an accented letter, hence the normal form NFC.
+    """
+    return unicodedata.normalize("NFC", text.strip())
+
+
+def number(cell: str) -> float | None:
+    """Return the cell's finite number, or None where it holds none."""
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def read_table(path: Path) -> Table:
+    """Read one of the tables named in `REQUIRED_COLUMNS`.
+
+    UTF-8 with or without a byte order mark, any line ends; blank rows are skipped. Nothing is
+    raised: what cannot be read is among the table's problems.
+    """
+    file = path.name
+    try:
+        (first, header), *lines = _split(file, _text(path))
+        header = [cell.strip() for cell in header]
+        _check_header(f"{file}:{first}", REQUIRED_COLUMNS[file], header)
+        if not lines:
+            raise InputError(f"{file}: no rows below the header; add some, or remove the file")
+    except InputError as error:
+        return Table(file, problems=(str(error),))
+    rows, problems = [], []
+    for line, cells in lines:
+        row = dict(zip(header, cells, strict=False))
+        if len(cells) != len(header):
+            remedy = "put a decimal point in numbers, and quotes around a text with a comma"
+            problem = f"{len(cells)} cells under a header of {len(header)}; {remedy}"
+            problems.append(f"{file}:{line}: {problem}")
+        elif not song_name(row["song"]):
+            problems.append(f"{file}:{line}: no song; write its name in column song")
+        else:
+            rows.append(Row(line, song_name(row["song"]), row))
+    return Table(file, tuple(rows), tuple(problems))
+
+
+def corpus_problems(tables: Mapping[str, Table], audio: Sequence[Path]) -> Iterator[str]:
+    """Yield every problem of a corpus: of its files, of its songs, then of single values.
+
+    Parameters
+    ----------
+    tables
+        the tables that the folder has, by file name
+    audio
+        the audio files that the folder has
+    """
+    for table in tables.values():
+        yield from table.problems
+    if not {"dynamic.csv", "static.csv"} & tables.keys():
+        yield "dynamic.csv: neither it nor static.csv is there; add one with the songs' labels"
+    if audio:
+        yield from _audio_problems(audio)
+        yield from _match_problems(tables, audio)
+    else:
+        yield "audio: no sound files in this folder; add one a song, named as in the tables"
+    for table in tables.values():
+        if table.file == "dynamic.csv":
+            yield from _time_problems(table.rows)
+        else:
+            yield from _repeat_problems(table)
+        yield from _value_problems(table)
+
+
+def report(folder: Path, problems: Iterable[str]) -> None:
+    """Raise one `InputError` that lists the problems, at most `MOST_LINES` of them, if any."""
+    lines = list(problems)
+    if not lines:
+        return
+    first = f"{folder}: {len(lines)} problem{'s' if len(lines) > 1 else ''}"
+    more = [f"and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
+    raise InputError("\n".join([first, *lines[:MOST_LINES], *more]))
+
+
+def _text(path: Path) -> str:
+    """Return a table's text, or raise the one problem that keeps it from being read."""
+    try:
+        data = path.read_bytes()
+        return data.decode("utf-8-sig")
+    except OSError as error:
+        raise InputError(f"{path.name}: {error.strerror}; make it a readable file") from error
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        problem = "not UTF-8 text; save it as UTF-8 (a spreadsheet calls it 'CSV UTF-8')"
+        raise InputError(f"{path.name}:{line}: {problem}") from error
+
+
+def _split(file: str, text: str) -> list[tuple[int, list[str]]]:
+    """Return the rows that are not blank, at least one: (line where it starts, its cells)."""
+    # strict: an unclosed quote is an error, and does not swallow the rest of the file.
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    rows, line = [], 1
+    try:
+        for cells in reader:
+            if any(cell.strip() for cell in cells):
+                rows.append((line, cells))
+            line = reader.line_num + 1
+    except csv.Error as error:
+        problem = f"broken CSV ({error}); check the quotes from here on"
+        raise InputError(f"{file}:{line}: {problem}") from error
+    if not rows:
+        raise InputError(f"{file}: empty; add a header and rows, or remove the file")
+    return rows
+
+
+def _check_header(where: str, required: Sequence[str], header: Sequence[str]) -> None:
+    for separator, name in ((";", "semicolons"), ("\t", "tabs")):
+        if len(header) == 1 and separator in header[0]:
+            raise InputError(f"{where}: columns separated by {name}; separate them by commas")
+    if missing := [column for column in required if column not in header]:
+        problem = f"no column {', '.join(missing)}, found {', '.join(filter(None, header))}"
+        raise InputError(f"{where}: {problem}; name the columns {','.join(required)}")
+    for column in (*required, *OPTIONAL_COLUMNS):
+        if header.count(column) > 1:
+            raise InputError(f"{where}: {header.count(column)} columns named {column}; keep one")
+
+
+def _audio_problems(audio: Sequence[Path]) -> Iterator[str]:
+    """Yield the audio files that stand for one and the same song."""
+    songs: dict[str, Path] = {}
+    for path in audio:
+        first = songs.setdefault(song_name(path.stem), path)
+        if first != path:
+            yield f"audio/{path.name}: the same song as audio/{first.name}; keep one of them"
+
+
+def _match_problems(tables: Mapping[str, Table], audio: Sequence[Path]) -> Iterator[str]:
+    """Yield the songs that are not in exactly one label table, once, and in the audio folder."""
+    songs = {song_name(path.stem) for path in audio}
+    labelled: dict[str, str] = {}
+    label_tables = [tables[file] for file in ("dynamic.csv", "static.csv") if file in tables]
+    for table in label_tables:
+        for song, row in _first_rows(table.rows).items():
+            where = f"{table.file}:{row.line}: "
+            if song not in songs:
+                yield f'{where}no audio for song "{song}"; add audio/{song}.wav or remove its rows'
+            if song in labelled:
+                yield f'{where}song "{song}" is in {labelled[song]} too; keep it in one of the two'
+            labelled[song] = table.file
+    # Labels that could not be read are not missing.
+    if label_tables and not any(table.problems for table in label_tables):
+        for path in audio:
+            if song_name(path.stem) not in labelled:
+                yield f"audio/{path.name}: no label; add rows for the song or remove the file"
+    for row in tables["songs.csv"].rows if "songs.csv" in tables else ():
+        if row.song not in songs and row.song not in labelled:
+            yield f'songs.csv:{row.line}: no song "{row.song}" in the corpus; remove the row'
+
+
+def _first_rows(rows: Iterable[Row]) -> dict[str, Row]:
+    first: dict[str, Row] = {}
+    for row in rows:
+        first.setdefault(row.song, row)
+    return first
+
+
+def _repeat_problems(table: Table) -> Iterator[str]:
+    """Yield the repeated songs of a table that has one row a song."""
+    first = _first_rows(table.rows)
+    for row in table.rows:
+        if row is not first[row.song]:
+            problem = f'song "{row.song}" is on line {first[row.song].line} already; keep one row'
+            yield f"{table.file}:{row.line}: {problem}"
+
+
+def _time_problems(rows: Iterable[Row]) -> Iterator[str]:
+    """Yield the rows of dynamic.csv whose time is not after the one before it in the song."""
+    lines: dict[tuple[str, float], int] = {}
+    latest: dict[str, float] = {}
+    for row in rows:
+        time = number(row.cells["time_s"])
+        if time is None:
+            continue
+        where = f'dynamic.csv:{row.line}: time {time:g} s of song "{row.song}"'
+        line = lines.setdefault((row.song, time), row.line)
+        if line != row.line:
+            yield f"{where} is on line {line} already; keep one row"
+        elif time < latest.get(row.song, -math.inf):
+            yield f"{where} comes after {latest[row.song]:g} s; sort the song's rows by time"
+        latest[row.song] = time
+
+
+def _value_problems(table: Table) -> Iterator[str]:
+    """Yield the cells that are no number, or a number out of its range."""
+    for row in table.rows:
+        for column in REQUIRED_COLUMNS[table.file][1:]:
+            cell = row.cells[column].strip()
+            value = number(cell)
+            where = f"{table.file}:{row.line}: {column}"
+            if value is None:
+                yield f'{where} "{cell}" is not a finite number; write one, like 0.25'
+            elif column == "time_s" and value < 0:
+                yield f"{where} {cell} is negative; count seconds from the start of the audio"
+            elif column != "time_s" and abs(value) > 1:
+                hint = "for a 1 .. 9 scale use (x - 5) / 4"
+                yield f"{where} {cell} is out of range; labels are -1 .. 1; {hint}"

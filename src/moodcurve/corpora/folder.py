@@ -1,0 +1,150 @@
+"""Anyone's own corpus: a folder of songs with their labels.
+
+The layout::
+
+    audio/<song>.<ext>   one file a song
+    dynamic.csv          song, time_s, valence, arousal   labels along the song, and / or
+    static.csv           song, valence, arousal           one label for the whole song
+    songs.csv            song, group, genre               optional, and so are group and genre
+
+Labels are in [-1, 1]. A song is in one of the two label tables. Columns are in any order, and
+further ones are ignored. ``time_s`` is the start, in seconds, of the interval that a label speaks
+of; the interval lasts until the song's next label.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from moodcurve.audio import EXTENSIONS
+from moodcurve.corpora.check import (
+    REQUIRED_COLUMNS,
+    Table,
+    corpus_problems,
+    read_table,
+    report,
+    song_name,
+)
+from moodcurve.errors import InputError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)  # arrays have no single truth to compare songs by
+class Song:
+    """A song and its labels.
+
+    Attributes
+    ----------
+    name
+        the audio file's name without its extension
+    audio
+        the audio file
+    starts : (N,)
+        where each labelled interval starts, in seconds, ascending; empty for a static song
+    labels : (N, 2)
+        valence and arousal of each interval in [-1, 1]; (1, 2) for a static song
+    group
+        what must not be split between training and testing, such as a series; None if not given
+    genre
+        its genre; None if not given
+    """
+
+    name: str
+    audio: Path
+    starts: Array
+    labels: Array
+    group: str | None = None
+    genre: str | None = None
+
+    def labels_at(self, midpoints: ArrayLike) -> Array:
+        """Return the labels at given times, for instance at the midpoints of half-seconds.
+
+        Between the midpoints of two intervals the labels are interpolated linearly; between the
+        first or last interval's midpoint and its outer edge the label is held; outside of all
+        intervals there is none. An interval lasts until the next label, the last one as long as
+        the one before it, a single one to the end of the song. A static song has its label
+        everywhere.
+
+        Parameters
+        ----------
+        midpoints : (n,)
+            times in seconds
+
+        Returns
+        -------
+        (n, 2)
+            valence and arousal in [-1, 1]; NaN where there is no label
+        """
+        times = np.asarray(midpoints, dtype=np.float64)
+        if not len(self.starts):
+            return np.repeat(self.labels, len(times), axis=0)
+        last_end = 2 * self.starts[-1] - self.starts[-2] if len(self.starts) > 1 else np.inf
+        ends = np.append(self.starts[1:], last_end)
+        centres = (self.starts + ends) / 2
+        found = np.stack([np.interp(times, centres, column) for column in self.labels.T], axis=1)
+        found[(times < self.starts[0]) | (times >= last_end)] = np.nan
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class Corpus:
+    """A folder of labelled songs: its name, the folder, and the songs sorted by name."""
+
+    name: str
+    folder: Path
+    songs: tuple[Song, ...]
+
+
+def read_corpus(folder: str | PathLike[str]) -> Corpus:
+    """Read a corpus folder of the layout above; the audio files are found, not opened.
+
+    Raises
+    ------
+    InputError
+        if anything is wrong with the corpus: all problems at once, the first line their number,
+        then one line each (at most 20, then how many more)
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; name a folder with audio/ and labels")
+    paths = [folder / file for file in REQUIRED_COLUMNS]
+    tables = {path.name: read_table(path) for path in paths if path.exists()}
+    audio = _audio_files(folder / "audio")
+    report(folder, corpus_problems(tables, audio))
+    labelled = _labels_of(tables)
+    details = {row.song: row.cells for row in tables.get("songs.csv", Table("songs.csv")).rows}
+    songs = []
+    for path in audio:
+        name = song_name(path.stem)
+        cells = details.get(name, {})
+        group, genre = (cells.get(column, "").strip() or None for column in ("group", "genre"))
+        starts, labels = (np.array(column, dtype=float) for column in labelled[name])
+        songs.append(Song(name, path, starts, labels, group, genre))
+    return Corpus(folder.resolve().name, folder, tuple(sorted(songs, key=lambda song: song.name)))
+
+
+def _audio_files(folder: Path) -> list[Path]:
+    """Return the folder's audio files; hidden ones, such as macOS's ``._x.mp3``, are none."""
+    found = folder.iterdir() if folder.is_dir() else ()
+    return sorted(
+        path
+        for path in found
+        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def _labels_of(tables: Mapping[str, Table]) -> dict[str, tuple[list[float], list[list[float]]]]:
+    """Return each song's start times and labels, both as lists over its intervals."""
+    found: dict[str, tuple[list[float], list[list[float]]]] = {}
+    for file in ("dynamic.csv", "static.csv"):
+        for row in tables[file].rows if file in tables else ():
+            starts, labels = found.setdefault(row.song, ([], []))
+            labels.append([float(row.cells["valence"]), float(row.cells["arousal"])])
+            if "time_s" in REQUIRED_COLUMNS[file]:
+                starts.append(float(row.cells["time_s"]))
+    return found

@@ -1,0 +1,99 @@
+"""The auditory family: 26 mel bands as loudness, plain and RASTA-filtered.
+
+Perceptual linear prediction (Hermansky 1990): mel bands of the power spectrum, equal-loudness
+weights, and the power law of loudness. RASTA (Hermansky & Morgan 1994): a band-pass filter over
+time on the logarithm of each band, which passes what changes at the pace of speech and music.
+"""
+
+import numpy as np
+
+from moodcurve.audio import SAMPLE_RATE
+from moodcurve.features.frames import SHORT_FFT, STEP
+
+BANDS = 26
+LOWEST, HIGHEST = 20.0, 8000.0  # Hz
+LOUDNESS_POWER = 0.33
+# The least band power that RASTA's logarithm sees: about -110 dB below full scale.
+_LEAST = 1e-9
+# Taps (0.2, 0.1, 0, -0.1, -0.2), and a pole for a lower cut-off at 1 Hz.
+_TAPS = np.array([0.2, 0.1, 0.0, -0.1, -0.2])
+_POLE = 1 - 2 * np.pi * 1.0 * STEP / SAMPLE_RATE
+_START = 5  # frames at a song's beginning over which the filter is at rest
+
+
+def _mel(frequency: np.ndarray | float) -> np.ndarray:
+    """O'Shaughnessy's mel scale, 1127 ln(1 + f / 700)."""
+    return 1127 * np.log1p(np.asarray(frequency) / 700)
+
+
+def _mel_bands() -> tuple[np.ndarray, np.ndarray]:
+    """Weights (513, 26) of triangular bands equally spaced in mel, and their centres in Hz."""
+    edges = np.linspace(_mel(LOWEST), _mel(HIGHEST), BANDS + 2)
+    bins = _mel(np.arange(SHORT_FFT // 2 + 1) * SAMPLE_RATE / SHORT_FFT)[:, np.newaxis]
+    rising = (bins - edges[:-2]) / np.diff(edges)[:-1]
+    falling = (edges[2:] - bins) / np.diff(edges)[1:]
+    weights = np.maximum(np.minimum(rising, falling), 0.0)
+    weights[0] = 0.0  # the constant takes no part
+    return weights, 700 * np.expm1(edges[1:-1] / 1127)
+
+
+def _equal_loudness(centres: np.ndarray) -> np.ndarray:
+    """Hermansky's curve E(w), w in rad/s, with the fall above 5 kHz that the reference shows.
+
+    The scale and the last factor, 1 / (1 + (w / 28950)^7), were measured on the reference.
+    """
+    w = 2 * np.pi * centres
+    curve = (w**2 + 56.8e6) * w**4 / ((w**2 + 6.3e6) ** 2 * (w**2 + 0.38e9))
+    return 5.88235 * curve / (1 + (w / 28950) ** 7)
+
+
+_WEIGHTS, CENTRES = _mel_bands()
+_WEIGHTS32 = _WEIGHTS.astype(np.float32)
+_EQUAL_LOUDNESS = _equal_loudness(CENTRES)
+
+
+def mel_bands(power: np.ndarray) -> np.ndarray:
+    """Power in 26 mel bands of 20 .. 8000 Hz: (n, 513) -> float64 (n, 26)."""
+    return (power @ _WEIGHTS32).astype(np.float64)
+
+
+def loudness(bands: np.ndarray) -> np.ndarray:
+    """audspec_lengthL1norm: mean over the bands of (equal-loudness x power) ^ 0.33, (n,)."""
+    return np.mean((np.maximum(bands, _LEAST) * _EQUAL_LOUDNESS) ** LOUDNESS_POWER, axis=1)
+
+
+class Rasta:
+    """audSpec_Rfilt[0..25]: RASTA-filtered loudness; carries the filter's state over blocks."""
+
+    def __init__(self) -> None:
+        self._past = np.zeros((0, BANDS))  # log bands of the last four frames
+        self._last = np.zeros(BANDS)  # the filter's last output
+        self._frames = 0
+
+    def __call__(self, bands: np.ndarray) -> np.ndarray:
+        """Filter the next n frames: (n, 26) band powers -> (n, 26) loudness."""
+        log = np.concatenate([self._past, np.log(np.maximum(bands, _LEAST))])
+        if not self._frames:  # at rest: as if the first frame had always been there
+            log = np.concatenate([np.repeat(log[:1], len(_TAPS) - 1, axis=0), log])
+        drive = sum(
+            tap * log[len(_TAPS) - 1 - lag : len(log) - lag] for lag, tap in enumerate(_TAPS)
+        )
+        drive[: max(0, _START - self._frames)] = 0.0
+        filtered = _recursion(drive, self._last)
+        self._past, self._last = log[-(len(_TAPS) - 1) :], filtered[-1]
+        self._frames += len(bands)
+        return (np.exp(filtered) * _EQUAL_LOUDNESS) ** LOUDNESS_POWER
+
+
+def _recursion(drive: np.ndarray, last: np.ndarray, block: int = 50) -> np.ndarray:
+    """y[t] = drive[t] + pole y[t-1] for (n, 26), a block at a time as a triangular product."""
+    lag = np.subtract.outer(np.arange(block), np.arange(block))
+    response = np.where(lag >= 0, _POLE ** np.maximum(lag, 0), 0.0)
+    decay = _POLE ** np.arange(1, block + 1)[:, np.newaxis]
+    out = np.empty_like(drive)
+    for start in range(0, len(drive), block):
+        piece = drive[start : start + block]
+        m = len(piece)
+        out[start : start + m] = response[:m, :m] @ piece + decay[:m] * last
+        last = out[start + m - 1]
+    return out

@@ -1,0 +1,25 @@
+"""The cepstral family: mel-frequency cepstral coefficients 1 to 14 (Davis & Mermelstein 1980)."""
+
+import numpy as np
+
+from moodcurve.features.auditory import BANDS
+
+COEFFICIENTS = 14
+_LIFTER = 22
+_LEAST = 1e-8
+
+
+def _transform() -> np.ndarray:
+    """Orthonormal cosine transform (type II) with liftering 1 + 11 sin(pi k / 22), (26, 14)."""
+    k = np.arange(1, COEFFICIENTS + 1)
+    band = np.arange(BANDS)[:, np.newaxis]
+    cosines = np.sqrt(2 / BANDS) * np.cos(np.pi * k * (band + 0.5) / BANDS)
+    return cosines * (1 + _LIFTER / 2 * np.sin(np.pi * k / _LIFTER))
+
+
+_TRANSFORM = _transform()
+
+
+def mfcc(bands: np.ndarray) -> np.ndarray:
+    """mfcc[1..14] of the logarithm of the mel bands: (n, 26) power -> (n, 14)."""
+    return np.log(np.maximum(bands, _LEAST)) @ _TRANSFORM

@@ -1,0 +1,78 @@
+"""All 65 low-level descriptors of a song, read in blocks."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+
+from moodcurve.features.auditory import Rasta, loudness, mel_bands
+from moodcurve.features.cepstral import mfcc
+from moodcurve.features.energy import rms, zero_crossing_rate
+from moodcurve.features.frames import LONG, STEP, long_magnitudes, power_spectrum
+from moodcurve.features.spectral import spectral
+from moodcurve.features.voicing import Voicing
+
+DESCRIPTORS = 65
+_BLOCK = 250  # frames a step: its spectra stay in the processor's cache
+
+
+def descriptors(blocks: Iterable[np.ndarray]) -> np.ndarray:
+    """The 65 descriptors every 10 ms, before smoothing.
+
+    The audio is worked through in steps of a fixed size, whatever the size of the blocks given,
+    with the state of every family carried over; so the result does not depend on the blocks, and
+    an hour of audio needs 100 MB.
+
+    Args:
+        blocks: mono float32 audio at 44.1 kHz in consecutive blocks of any size.
+
+    Returns:
+        float32, shape (frames, 65): a row for each whole 60 ms frame, every 10 ms; at least one
+        (shorter audio is filled up with silence).
+    """
+    rasta, voicing = Rasta(), Voicing()
+    previous: np.ndarray | None = None
+    others, voices = [], []
+    for samples, count, last in _steps(blocks):
+        power = power_spectrum(samples, count)
+        bands = mel_bands(power)
+        filtered = rasta(bands)
+        others.append(
+            np.column_stack(
+                [
+                    loudness(bands),
+                    filtered.mean(axis=1),
+                    rms(samples, count),
+                    zero_crossing_rate(samples, count),
+                    filtered,
+                    spectral(power, power[0] if previous is None else previous),
+                    mfcc(bands),
+                ]
+            ).astype(np.float32)
+        )
+        previous = power[-1]
+        fresh = samples if last else samples[: count * STEP]
+        voices.append(voicing.push(fresh, long_magnitudes(samples, count), last))
+    return np.hstack([np.concatenate(voices).astype(np.float32), np.concatenate(others)])
+
+
+def _steps(blocks: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, int, bool]]:
+    """Cut audio into steps of `_BLOCK` frames: (samples from the first frame on, frames, last)."""
+    size = (_BLOCK - 1) * STEP + LONG
+    samples = np.zeros(0, np.float32)
+    for block in blocks:
+        samples = np.concatenate([samples, _sixteen_bits(block)])
+        while len(samples) >= size + STEP:  # at least a frame is left for the last step
+            yield samples[:size], _BLOCK, False
+            samples = samples[_BLOCK * STEP :]
+    if len(samples) < LONG:
+        samples = np.concatenate([samples, np.zeros(LONG - len(samples), np.float32)])
+    yield samples, 1 + (len(samples) - LONG) // STEP, True
+
+
+def _sixteen_bits(samples: np.ndarray) -> np.ndarray:
+    """Samples cut to 16 bits, toward zero, as the reference reads audio.
+
+    It makes a file decoded to floats and its 16-bit copy the same, and "silence" definite: what
+    lies under 1 / 32767 of full scale.
+    """
+    return np.trunc(samples * np.float32(32767)) / np.float32(32767)

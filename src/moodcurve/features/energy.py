@@ -1,0 +1,29 @@
+"""The energy family: root mean square and zero-crossing rate."""
+
+import numpy as np
+
+from moodcurve.features.frames import LONG, STEP
+
+
+def rms(samples: np.ndarray, count: int) -> np.ndarray:
+    """pcm_RMSenergy: root mean square of each 20 ms frame, no window (full scale = 1).
+
+    sqrt(mean x^2); Eyben 2016, section 2.2.1. Returns shape (count,).
+    """
+    squares = np.square(samples[: (count + 1) * STEP], dtype=np.float64)
+    steps = squares.reshape(count + 1, STEP).sum(axis=1)
+    return np.sqrt((steps[:-1] + steps[1:]) / (2 * STEP))
+
+
+def zero_crossing_rate(samples: np.ndarray, count: int) -> np.ndarray:
+    """pcm_zcr: sign changes per sample in each 60 ms frame, 0 .. 1.
+
+    A sample counts when its sign differs from its left neighbour's, or when it is exactly zero
+    and its neighbours do not have one sign (so digital silence has a rate near 1: the reference's
+    convention). Eyben 2016, section 2.2.2. Returns shape (count,).
+    """
+    left, middle, right = samples[:-2], samples[1:-1], samples[2:]
+    crossing = (left * middle < 0) | ((middle == 0) & (left * right <= 0))
+    total = np.concatenate([[0], np.cumsum(crossing)])
+    first = np.arange(count) * STEP
+    return (total[first + LONG - 2] - total[first]) / LONG

@@ -1,0 +1,125 @@
+"""From 65 descriptors every 10 ms to rows of 260 features every half-second.
+
+Each descriptor is smoothed by a moving average over 3 frames; its first-order derivative is the
+regression slope over +-2 frames; both are summarised over a window by their population standard
+deviation and their mean. The default window is 1.0 s every 0.5 s, left-aligned, as in the
+official MediaEval / DEAM feature files (docs/features.md).
+"""
+
+import numpy as np
+
+from moodcurve.features.frames import FRAMES_PER_SECOND
+
+HOP = 0.5  # seconds
+WINDOW = 1.0  # seconds
+
+VOICED_ONLY = 6  # the first six descriptors speak of voiced frames
+
+_DESCRIPTORS = (
+    "F0final_sma",
+    "voicingFinalUnclipped_sma",
+    "jitterLocal_sma",
+    "jitterDDP_sma",
+    "shimmerLocal_sma",
+    "logHNR_sma",
+    "audspec_lengthL1norm_sma",
+    "audspecRasta_lengthL1norm_sma",
+    "pcm_RMSenergy_sma",
+    "pcm_zcr_sma",
+    *(f"audSpec_Rfilt_sma[{band}]" for band in range(26)),
+    "pcm_fftMag_fband250-650_sma",
+    "pcm_fftMag_fband1000-4000_sma",
+    *(f"pcm_fftMag_spectralRollOff{share}.0_sma" for share in (25, 50, 75, 90)),
+    "pcm_fftMag_spectralFlux_sma",
+    "pcm_fftMag_spectralCentroid_sma",
+    "pcm_fftMag_spectralEntropy_sma",
+    "pcm_fftMag_spectralVariance_sma",
+    "pcm_fftMag_spectralSkewness_sma",
+    "pcm_fftMag_spectralKurtosis_sma",
+    "pcm_fftMag_spectralSlope_sma",
+    "pcm_fftMag_psySharpness_sma",
+    "pcm_fftMag_spectralHarmonicity_sma",
+    *(f"pcm_fftMag_mfcc_sma[{k}]" for k in range(1, 15)),
+)
+
+#: The official names of the 260 columns, in order.
+FEATURE_NAMES = tuple(
+    f"{name}_{statistic}"
+    for names in (_DESCRIPTORS, tuple(n.replace("_sma", "_sma_de") for n in _DESCRIPTORS))
+    for name in names
+    for statistic in ("stddev", "amean")
+)
+
+_CHUNK = 600  # rows a piece: bounds the memory of the temporaries
+
+
+def row_count(frames: int, window: float = WINDOW) -> int:
+    """Number of rows whose whole window lies within that many frames, at least one."""
+    step, width = round(HOP * FRAMES_PER_SECOND), round(window * FRAMES_PER_SECOND)
+    return max(1, 1 + (frames - width) // step)
+
+
+def summarise(descriptors: np.ndarray, rows: int, window: float = WINDOW) -> np.ndarray:
+    """Mean and standard deviation of each descriptor and its derivative over each window.
+
+    Row k covers `window` seconds from 0.5 k. Rows whose window would run over the end take the
+    last whole window instead (of a song shorter than a window: all of it), so that every row has
+    the same statistics and a curve can cover the whole song.
+
+    Args:
+        descriptors: (frames, 65) every 10 ms.
+        rows: number of rows wanted.
+        window: seconds.
+
+    Returns:
+        float32, shape (rows, 260), columns as `FEATURE_NAMES`.
+    """
+    frames = len(descriptors)
+    step = round(HOP * FRAMES_PER_SECOND)
+    width = min(round(window * FRAMES_PER_SECOND), frames)
+    starts = np.minimum(np.arange(rows) * step, frames - width)
+    out = np.empty((rows, len(FEATURE_NAMES)), np.float32)
+    for first in range(0, rows, _CHUNK):
+        chunk = starts[first : first + _CHUNK]
+        low, high = max(0, chunk[0] - 4), min(frames, chunk[-1] + width + 4)
+        smooth = moving_average(descriptors[low:high].astype(np.float64))
+        both = np.hstack([smooth, derivative(smooth)])
+        mean, deviation = _moments(both, chunk - low, width)
+        out[first : first + _CHUNK, 0::2] = deviation
+        out[first : first + _CHUNK, 1::2] = mean
+    return out
+
+
+def moving_average(values: np.ndarray) -> np.ndarray:
+    """Mean over each frame and its two neighbours (`_sma`), the ends repeated: (n, d) -> (n, d).
+
+    F0 (column 0) is averaged over voiced frames only, and stays 0 where unvoiced, so that no
+    average mixes a pitch with "no pitch".
+    """
+    padded = np.concatenate([values[:1], values, values[-1:]])
+    out = (padded[:-2] + padded[1:-1] + padded[2:]) / 3
+    voiced = padded[:, 0] > 0
+    count = voiced[:-2].astype(int) + voiced[1:-1] + voiced[2:]
+    out[:, 0] = np.where(voiced[1:-1], out[:, 0] * 3 / np.maximum(count, 1), 0.0)
+    return out
+
+
+def derivative(values: np.ndarray) -> np.ndarray:
+    """Slope of the regression over +-2 frames (`_de`), per frame, the ends repeated.
+
+    sum_i i (x[t+i] - x[t-i]) / (2 sum_i i^2), i = 1, 2. For the voicing descriptors the slope is
+    taken within voiced stretches only: it is 0 where the five frames are not all voiced.
+    """
+    padded = np.concatenate([values[:1]] * 2 + [values] + [values[-1:]] * 2)
+    one, two = padded[3:-1] - padded[1:-3], padded[4:] - padded[:-4]
+    slope = (one + 2 * two) / 10
+    voiced = padded[:, 0] > 0
+    inside = np.logical_and.reduce([voiced[i : i + len(values)] for i in range(5)])
+    slope[:, :VOICED_ONLY] *= inside[:, np.newaxis]
+    return slope
+
+
+def _moments(values: np.ndarray, starts: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and population standard deviation over values[start : start + width], per start."""
+    windows = np.lib.stride_tricks.sliding_window_view(values, width, axis=0)[starts]
+    return windows.mean(axis=2), windows.std(axis=2)

@@ -1,0 +1,325 @@
+"""The voicing family: F0, voicing, jitter (two kinds), shimmer, harmonics-to-noise ratio.
+
+F0 by sub-harmonic summation (Hermes 1988) on 60 ms frames: the magnitude spectrum, reduced to its
+peaks, on a logarithmic frequency axis, added to copies of itself shifted by the harmonics' log2 h;
+the six highest sums are the candidates, and a Viterbi search picks a smooth path through them
+(Eyben 2016, section 2.2.11). Jitter, shimmer and the ratio come from the periods themselves: from
+each period the next is found where the waveform repeats best (Eyben 2016, section 2.2.13).
+"""
+
+import numpy as np
+
+from moodcurve.audio import SAMPLE_RATE
+from moodcurve.features.frames import LONG, LONG_FFT, STEP
+
+LOWEST, HIGHEST = 52.0, 620.0  # Hz, the range of F0
+HARMONICS, COMPRESSION = 15, 0.85
+CANDIDATES = 6
+VOICED = 0.68  # a frame whose best candidate is less voiced counts as unvoiced
+UNVOICED_HNR = -100.0  # dB
+LOOK_AHEAD = 30  # frames that the search sees before it decides on one
+
+_POINTS = 1024  # of the logarithmic axis
+_AXIS = np.geomspace(25.0, SAMPLE_RATE / 2, _POINTS)  # Hz
+_OCTAVES = np.log2(_AXIS[1] / _AXIS[0])  # a point
+_SHIFTS = np.rint(np.log2(np.arange(1, HARMONICS + 1)) / _OCTAVES).astype(int)
+
+_JUMP_COST = 0.05  # per octave
+_SWITCH_COST = 0.01  # between voiced and unvoiced
+
+
+def _interpolation() -> tuple[np.ndarray, np.ndarray]:
+    """First bin and cubic (Catmull-Rom) weights of the four bins around each point of the axis."""
+    position = np.minimum(_AXIS * LONG_FFT / SAMPLE_RATE, LONG_FFT // 2 - 2)
+    first = np.maximum(np.floor(position).astype(int) - 1, 0)
+    u = position - first - 1
+    taps = np.stack(
+        [
+            -0.5 * u + u**2 - 0.5 * u**3,
+            1 - 2.5 * u**2 + 1.5 * u**3,
+            0.5 * u + 2 * u**2 - 1.5 * u**3,
+            -0.5 * u**2 + 0.5 * u**3,
+        ]
+    )
+    return first, taps.astype(np.float32)
+
+
+_FIRST, _TAPS = _interpolation()
+
+
+def subharmonic_sum(magnitude: np.ndarray) -> np.ndarray:
+    """Sub-harmonic sums over the logarithmic axis: (n, 2049) -> float32 (n, 1024).
+
+    H(f) = sum_h 0.85^(h-1) S(h f), h = 1 .. 15, S being the peaks of the spectrum (two bins
+    either side kept), smoothed by (1, 2, 1) / 4.
+    """
+    peak = np.zeros(magnitude.shape, bool)
+    peak[:, 1:-1] = (magnitude[:, 1:-1] > magnitude[:, :-2]) & (
+        magnitude[:, 1:-1] >= magnitude[:, 2:]
+    )
+    near = peak.copy()
+    for distance in (1, 2):
+        near[:, distance:] |= peak[:, :-distance]
+        near[:, :-distance] |= peak[:, distance:]
+    kept = magnitude * near
+    kept[:, 1:-1] = (kept[:, :-2] + 2 * kept[:, 1:-1] + kept[:, 2:]) / 4
+    on_axis = sum(tap * np.take(kept, _FIRST + i, axis=1) for i, tap in enumerate(_TAPS))
+    np.maximum(on_axis, 0, out=on_axis)
+    total = on_axis.copy()
+    for h, shift in enumerate(_SHIFTS[1:], start=1):
+        total[:, :-shift] += np.float32(COMPRESSION**h) * on_axis[:, shift:]
+    return total
+
+
+def candidates(magnitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """F0 candidates of each frame: frequencies in Hz and voicings 0 .. 1, both (n, 6).
+
+    The six highest peaks of the sub-harmonic sum; those outside 52 .. 620 Hz are left out and
+    stand as 0. Voicing is 1 - mean(H) / H(f0): near 1 where one pitch explains the frame.
+    """
+    total = subharmonic_sum(magnitude)
+    inner = total[:, 1:-1]
+    peaks = np.where((inner > total[:, :-2]) & (inner >= total[:, 2:]), inner, 0)
+    best = np.argpartition(-peaks, CANDIDATES - 1, axis=1)[:, :CANDIDATES] + 1
+    left, middle, right = (np.take_along_axis(total, best + i, axis=1) for i in (-1, 0, 1))
+    bend = left - 2 * middle + right
+    offset = np.where(bend < 0, 0.5 * (left - right) / np.where(bend < 0, bend, 1), 0)
+    height = middle - 0.25 * (left - right) * offset
+    frequency = _AXIS[best] * 2 ** (_OCTAVES * offset)
+    valid = (np.take_along_axis(peaks, best - 1, axis=1) > 0) & (
+        (frequency >= LOWEST) & (frequency <= HIGHEST)
+    )
+    voicing = 1 - total.mean(axis=1, keepdims=True) / np.where(valid, height, 1)
+    return np.where(valid, frequency, 0.0), np.where(valid, np.maximum(voicing, 0), 0.0)
+
+
+class PitchTrack:
+    """The Viterbi search, block by block, `LOOK_AHEAD` frames behind its input.
+
+    States of a frame: its six candidates, then "unvoiced". A candidate costs 1 - voicing,
+    "unvoiced" costs 1 - `VOICED`; changing pitch costs `_JUMP_COST` an octave, changing between
+    voiced and unvoiced `_SWITCH_COST`.
+    """
+
+    def __init__(self) -> None:
+        self._frequency = np.zeros((0, CANDIDATES))  # of the frames not yet decided
+        self._voicing = np.zeros((0, CANDIDATES))
+        self._back = np.zeros((0, CANDIDATES + 1), np.int64)  # best predecessor of each state
+        self._best = np.zeros(0, np.int64)  # best state, as seen from each frame
+        self._cost = np.zeros(CANDIDATES + 1)
+        self._octave = np.zeros(CANDIDATES)
+
+    def push(
+        self, frequency: np.ndarray, voicing: np.ndarray, last: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Take n more frames of candidates; give F0 (0 = unvoiced) and voicing of those decided."""
+        back, best = self._search(frequency, voicing)
+        self._frequency = np.concatenate([self._frequency, frequency])
+        self._voicing = np.concatenate([self._voicing, voicing])
+        self._back = np.concatenate([self._back, back])
+        self._best = np.concatenate([self._best, best])
+        decided = len(self._best) - (0 if last else LOOK_AHEAD)
+        if decided <= 0:
+            return np.zeros(0), np.zeros(0)
+        state = self._trace(decided)
+        rows = np.arange(decided)
+        unvoiced = state == CANDIDATES
+        pick = np.minimum(state, CANDIDATES - 1)
+        f0 = np.where(unvoiced, 0.0, self._frequency[rows, pick])
+        strength = np.where(
+            unvoiced, self._voicing[:decided].max(axis=1), self._voicing[rows, pick]
+        )
+        for name in ("_frequency", "_voicing", "_back", "_best"):
+            setattr(self, name, getattr(self, name)[decided:])
+        return f0, strength
+
+    def _search(self, frequency: np.ndarray, voicing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        n = len(frequency)
+        local = np.full((n, CANDIDATES + 1), 1 - VOICED)
+        local[:, :CANDIDATES] = np.where(frequency > 0, 1 - voicing, 1e3)
+        octave = np.log2(np.maximum(frequency, 1.0))
+        back = np.empty((n, CANDIDATES + 1), np.int64)
+        best = np.empty(n, np.int64)
+        change = np.full((CANDIDATES + 1, CANDIDATES + 1), _SWITCH_COST)  # from, to
+        change[-1, -1] = 0.0
+        states = np.arange(CANDIDATES + 1)
+        for t in range(n):
+            change[:-1, :-1] = _JUMP_COST * np.abs(self._octave[:, np.newaxis] - octave[t])
+            through = self._cost[:, np.newaxis] + change
+            back[t] = through.argmin(axis=0)
+            self._cost = through[back[t], states] + local[t]
+            self._cost -= self._cost.min()
+            best[t] = self._cost.argmin()
+            self._octave = octave[t]
+        return back, best
+
+    def _trace(self, decided: int) -> np.ndarray:
+        """The state of each frame as seen `LOOK_AHEAD` frames later (or from the end)."""
+        end = len(self._best) - 1
+        frame = np.minimum(np.arange(decided) + LOOK_AHEAD, end)
+        state = self._best[frame]
+        for _ in range(LOOK_AHEAD):
+            ahead = frame > np.arange(decided)
+            state = np.where(ahead, self._back[frame, state], state)
+            frame = frame - ahead
+        return state
+
+
+class Periods:
+    """Jitter, shimmer and harmonics-to-noise ratio from the periods of the waveform.
+
+    The periods are followed once through the song, each from the one before it; a frame is
+    described by those that begin inside its 60 ms. Carries the audio not yet passed, the F0 of
+    the frames not yet described, and the periods found there.
+    """
+
+    def __init__(self) -> None:
+        self._samples = np.zeros(0, np.float32)
+        self._origin = 0  # number of the first of those samples
+        self._f0 = np.zeros(0)
+        self._frame = 0  # number of the first frame of `_f0`
+        self._position = 0.0  # where the next period begins
+        self._stretch = 0  # counts voiced stretches
+        # Of each period: begin, length (both in samples), amplitude, likeness, stretch.
+        self._periods = np.zeros((0, 5))
+
+    def push(self, samples: np.ndarray, f0: np.ndarray, last: bool) -> np.ndarray:
+        """Take the next samples and the F0 of the next frames; describe those that are complete.
+
+        Args:
+            samples: mono audio, continuing the last call's.
+            f0: (n,) Hz, 0 where unvoiced, continuing the last call's; may lag behind the samples.
+            last: whether the song ends here.
+
+        Returns:
+            float64, (m, 4), of the next m frames: jitterLocal, jitterDDP, shimmerLocal (relative,
+            0 for unvoiced frames), logHNR in dB (-100 for unvoiced frames).
+        """
+        self._samples = np.concatenate([self._samples, samples])
+        self._f0 = np.concatenate([self._f0, f0])
+        self._follow()
+        count = len(self._f0) if last else max(0, len(self._f0) - LONG // STEP)
+        values = _describe(self._periods, self._frame + np.arange(count), self._f0[:count])
+        self._f0, self._frame = self._f0[count:], self._frame + count
+        self._periods = self._periods[self._periods[:, 0] >= self._frame * STEP]
+        passed = int(min(self._position, self._frame * STEP)) - self._origin
+        self._samples, self._origin = self._samples[passed:], self._origin + passed
+        return values
+
+    def _follow(self) -> None:
+        """Go from period to period as far as F0 is known."""
+        found = []
+        end = self._origin + len(self._samples)
+        while True:
+            frame = round((self._position - LONG / 2) / STEP)  # the one centred nearest
+            if frame >= self._frame + len(self._f0):
+                break
+            f0 = self._f0[frame - self._frame] if frame >= self._frame else 0.0
+            if f0 == 0:
+                self._stretch += 1
+                self._position = self._next_voiced(frame) * STEP + LONG / 2
+                continue
+            if self._position + 2.2 * SAMPLE_RATE / f0 >= end:
+                break
+            at = round(self._position) - self._origin
+            length, amplitude, likeness = next_period(self._samples[at:], SAMPLE_RATE / f0)
+            found.append((self._position, length, amplitude, likeness, self._stretch))
+            self._position += length
+        self._periods = np.concatenate([self._periods, np.reshape(found, (-1, 5))])
+
+    def _next_voiced(self, frame: int) -> int:
+        """The first voiced frame after that one, or the first of which F0 is not known."""
+        ahead = max(0, frame + 1 - self._frame)
+        voiced = np.flatnonzero(self._f0[ahead:])
+        return self._frame + (ahead + int(voiced[0]) if len(voiced) else len(self._f0))
+
+
+def next_period(samples: np.ndarray, expected: float) -> tuple[float, float, float]:
+    """Where the waveform at the beginning of `samples` repeats.
+
+    Args:
+        samples: mono audio, at least 2.2 expected periods.
+        expected: the period in samples.
+
+    Returns:
+        The lag within 15 % of the expected one at which the normalised cross-correlation of one
+        period with the audio is highest, in samples, interpolated; the period's peak-to-peak
+        amplitude; that correlation.
+    """
+    width = round(expected)
+    low, high = int(0.85 * expected), int(1.15 * expected) + 1
+    period, search = samples[:width], samples[low : high + width]
+    energy = np.cumsum(np.square(search, dtype=np.float64))
+    energy = energy[width - 1 :] - np.concatenate([[0.0], energy[:-width]])
+    product = np.correlate(search, period, "valid")
+    likeness = product / np.sqrt(np.dot(period, period) * energy + 1e-20)
+    k = int(likeness.argmax())
+    offset, top = 0.0, float(likeness[k])
+    if 0 < k < len(likeness) - 1:
+        left, right = likeness[k - 1], likeness[k + 1]
+        bend = left - 2 * top + right
+        if bend < 0:
+            offset = 0.5 * (left - right) / bend
+            top -= 0.25 * (left - right) * offset
+    return low + k + float(offset), float(np.ptp(period)), float(top)
+
+
+def _describe(periods: np.ndarray, frames: np.ndarray, f0: np.ndarray) -> np.ndarray:
+    """(m, 4) descriptors of the frames from the periods that begin in each; see `Periods.push`."""
+    begin, length, amplitude, likeness, stretch = periods.T
+    first = np.searchsorted(begin, frames * STEP)
+    stop = np.searchsorted(begin, frames * STEP + LONG)
+    together = np.diff(stretch) == 0
+    step = np.diff(length)
+    first_order = np.abs(step) * together
+    second_order = np.abs(np.diff(step)) * (together[1:] & together[:-1])
+    change = np.abs(np.diff(amplitude)) * together
+
+    def mean(values: np.ndarray, short: int, valid: np.ndarray | None = None) -> np.ndarray:
+        """Mean of values[first : stop - short] of each frame; 0 where there are none."""
+        count = np.ones(len(values)) if valid is None else valid.astype(float)
+        totals = [np.concatenate([[0.0], np.cumsum(v)]) for v in (values, count)]
+        a = np.minimum(first, len(values))
+        b = np.clip(stop - short, a, len(values))
+        total, number = (t[b] - t[a] for t in totals)
+        return total / np.maximum(number, 1)
+
+    mean_length = np.maximum(mean(length, 0), 1.0)
+    mean_amplitude = np.maximum(mean(amplitude, 0), 1e-9)
+    share = np.clip(mean(likeness, 0), 1e-10, 1 - 1e-10)
+    voiced = f0 > 0
+    return np.column_stack(
+        [
+            voiced * mean(first_order, 1, together) / mean_length,
+            voiced * mean(second_order, 2, together[1:] & together[:-1]) / mean_length,
+            voiced * mean(change, 1, together) / mean_amplitude,
+            np.where(voiced, 10 * np.log10(share / (1 - share)), UNVOICED_HNR),
+        ]
+    )
+
+
+class Voicing:
+    """The six voicing descriptors, block by block, some 0.3 s behind the audio."""
+
+    def __init__(self) -> None:
+        self._track = PitchTrack()
+        self._periods = Periods()
+        self._pending = np.zeros((0, 2))  # F0 and voicing decided, frames not yet described
+
+    def push(self, samples: np.ndarray, magnitude: np.ndarray, last: bool) -> np.ndarray:
+        """Take the next samples and long-frame spectra; describe the frames that are complete.
+
+        Args:
+            samples: mono audio, continuing the last call's.
+            magnitude: (n, 2049) spectra of the next n long frames, within the samples so far.
+            last: whether the song ends here.
+
+        Returns:
+            float64, (m, 6), of the next m frames: F0 in Hz (0 where unvoiced), voicing 0 .. 1,
+            jitterLocal, jitterDDP, shimmerLocal, logHNR in dB.
+        """
+        f0, voicing = self._track.push(*candidates(magnitude), last)
+        self._pending = np.concatenate([self._pending, np.column_stack([f0, voicing])])
+        quality = self._periods.push(samples, f0, last)
+        done, self._pending = self._pending[: len(quality)], self._pending[len(quality) :]
+        return np.hstack([done, quality])

@@ -1,0 +1,250 @@
+"""The deep BLSTM of the paper, forward only, in numpy: all that predicting needs.
+
+A network is a tuple of layers, each with its weights. Letters: B sequences, T half-seconds,
+F features, P inputs of a layer, H units a direction, D directions (1 or 2), N outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from moodcurve.errors import InputError
+
+Array = NDArray[np.float32]
+
+ACTIVATIONS = ("identity", "tanh", "logistic")
+
+
+@dataclass(frozen=True)
+class Recurrent:
+    """An LSTM layer (D = 1) or BLSTM layer (D = 2) with peepholes; direction 0 is forward in time.
+
+    Gates stand in the order z (input), i, f, o; peepholes in the order i, f, o. All float32.
+    The cell is CURRENNT's (Graves 2012): i and f see the old cell state, o the new one.
+    """
+
+    weights: Array  # (D, 4H, P)
+    bias: Array  # (D, 4H)
+    recurrent: Array  # (D, 4H, H)
+    peepholes: Array  # (D, 3, H)
+
+    def __post_init__(self) -> None:
+        directions, rows, units = _shape("recurrent", self.recurrent, 3)
+        inputs = _shape("weights", self.weights, 3)[2]
+        _expect("recurrent", self.recurrent, (directions, 4 * units, units))
+        _expect("weights", self.weights, (directions, rows, inputs))
+        _expect("bias", self.bias, (directions, rows))
+        _expect("peepholes", self.peepholes, (directions, 3, units))
+        if directions not in (1, 2):
+            raise InputError(f"a recurrent layer has {directions} directions; it can have 1 or 2")
+
+    @property
+    def inputs(self) -> int:
+        """Numbers the layer takes a half-second, P."""
+        return int(self.weights.shape[2])
+
+    @property
+    def outputs(self) -> int:
+        """Numbers the layer gives a half-second, D * H: forward units, then backward ones."""
+        return int(self.recurrent.shape[0] * self.recurrent.shape[2])
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A feedforward layer: activation(weights @ x + bias), frame by frame; float32."""
+
+    weights: Array  # (N, P)
+    bias: Array  # (N,)
+    activation: str  # one of ACTIVATIONS
+
+    def __post_init__(self) -> None:
+        _expect("bias", self.bias, _shape("weights", self.weights, 2)[:1])
+        if self.activation not in ACTIVATIONS:
+            raise InputError(
+                f"unknown activation {self.activation!r}; use one of {', '.join(ACTIVATIONS)}"
+            )
+
+    @property
+    def inputs(self) -> int:
+        """Numbers the layer takes a half-second, P."""
+        return int(self.weights.shape[1])
+
+    @property
+    def outputs(self) -> int:
+        """Numbers the layer gives a half-second, N."""
+        return int(self.weights.shape[0])
+
+
+@dataclass(frozen=True)
+class Network:
+    """Layers from the input to the output; each takes what the one before gives."""
+
+    layers: tuple[Recurrent | Dense, ...]
+
+    def __post_init__(self) -> None:
+        if not self.layers:
+            raise InputError("a network needs at least one layer, this one has none")
+        for number, (below, above) in enumerate(zip(self.layers, self.layers[1:], strict=False)):
+            if above.inputs != below.outputs:
+                raise InputError(
+                    f"layer {number + 1} of the network takes {above.inputs} inputs, but layer "
+                    f"{number} gives {below.outputs}; make the two sizes equal"
+                )
+
+    @property
+    def inputs(self) -> int:
+        """Features the network takes a half-second, F."""
+        return self.layers[0].inputs
+
+    @property
+    def outputs(self) -> int:
+        """Values the network gives a half-second, N."""
+        return self.layers[-1].outputs
+
+
+def forward(network: Network, x: Array, mask: NDArray[np.bool_] | None = None) -> Array:
+    """Run the network over a batch of sequences.
+
+    `x` is (B, T, F), `mask` (B, T): true on frames, false on the padding to their right; without
+    it every frame counts. Returns (B, T, N) float32, meaningless on padding. A padded sequence
+    gives the same values as it gives alone. Raises InputError where F is not the network's.
+    """
+    if x.ndim != 3 or x.shape[2] != network.inputs:
+        raise InputError(
+            f"the network takes rows of {network.inputs} features in an array (B, T, F), "
+            f"but was given {x.shape}; use the features it was trained on"
+        )
+    x = np.asarray(x, np.float32).transpose(1, 0, 2)
+    valid = None
+    if mask is not None and not mask.all():
+        valid = mask.T[:, :, None]
+        x = np.where(valid, x, np.float32(0))
+    for layer in network.layers:
+        x = _recurrent(layer, x, valid) if isinstance(layer, Recurrent) else _dense(layer, x)
+    return np.ascontiguousarray(x.transpose(1, 0, 2))
+
+
+def _recurrent(layer: Recurrent, x: Array, valid: NDArray[np.bool_] | None) -> Array:
+    """One layer over time-major x (T, B, P); returns (T, B, D * H).
+
+    Equations: CURRENNT, `LstmLayer`. Both directions advance in the same step, the backward one
+    on reversed time. `valid` (T, B, 1) holds h and c at 0 on padding.
+    """
+    steps, batch, _ = x.shape
+    directions, _, units = layer.recurrent.shape
+    x, valid = _both_ways(x, directions), valid if valid is None else _both_ways(valid, directions)
+    gates = x.reshape(directions, steps * batch, -1) @ layer.weights.transpose(0, 2, 1)
+    gates += layer.bias[:, None]
+    gates = gates.reshape(directions, steps, batch, 4, units)
+    peephole_if, peephole_o = layer.peepholes[:, None, :2], layer.peepholes[:, None, 2]
+    transposed = np.ascontiguousarray(layer.recurrent.transpose(0, 2, 1))
+
+    out: Array = np.empty((directions, steps, batch, units), np.float32)
+    h = np.zeros((directions, batch, units), np.float32)
+    c = np.zeros_like(h)
+    product = np.empty((directions, batch, 4 * units), np.float32)
+    for t in range(steps):
+        now = gates[:, t]
+        now += np.matmul(h, transposed, out=product).reshape(now.shape)
+        z, i_and_f, o = now[:, :, 0], now[:, :, 1:3], now[:, :, 3]
+        i_and_f += peephole_if * c[:, :, None]
+        np.tanh(z, out=z)
+        _logistic(i_and_f)
+        c *= now[:, :, 2]
+        z *= now[:, :, 1]
+        c += z
+        o += peephole_o * c
+        _logistic(o)
+        h = np.tanh(c, out=out[:, t])
+        h *= o
+        if valid is not None:
+            h *= valid[:, t]
+            c *= valid[:, t]
+    return np.concatenate([out[0], *out[1:, ::-1]], axis=2)
+
+
+def _both_ways(x: NDArray[Any], directions: int) -> NDArray[Any]:
+    """Time-major x (T, ...) as each direction meets it: (D, T, ...)."""
+    return np.stack([x, x[::-1]][:directions])
+
+
+def _dense(layer: Dense, x: Array) -> Array:
+    """One feedforward layer over x (T, B, P); returns (T, B, N)."""
+    rows = x.reshape(-1, x.shape[2]) @ layer.weights.T
+    rows += layer.bias
+    if layer.activation == "tanh":
+        np.tanh(rows, out=rows)
+    elif layer.activation == "logistic":
+        _logistic(rows)
+    return rows.reshape(*x.shape[:2], -1)
+
+
+def _logistic(x: Array) -> None:
+    """1 / (1 + exp(-x)) in place, by tanh: no overflow, and numpy's tanh is vectorised."""
+    x *= 0.5
+    np.tanh(x, out=x)
+    x *= 0.5
+    x += 0.5
+
+
+def parameter_count(network: Network) -> int:
+    """Count the weights, biases and peepholes of the network."""
+    return sum(array.size for array in to_arrays(network).values() if array.dtype.kind == "f")
+
+
+def to_arrays(network: Network) -> dict[str, NDArray[Any]]:
+    """Return the network as named arrays for an .npz ("0.weights", "0.bias", ...), no pickle.
+
+    An activation is a unicode array without dimensions ("1.activation").
+    """
+    return {
+        f"{number}.{field.name}": np.asarray(getattr(layer, field.name))
+        for number, layer in enumerate(network.layers)
+        for field in fields(layer)
+    }
+
+
+def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Network:
+    """Return the network whose `to_arrays` is `arrays`.
+
+    Raises InputError where an array is missing or its shape is wrong.
+    """
+    try:
+        count = 1 + max(int(key.split(".")[0]) for key in arrays)
+        return Network(tuple(_layer(arrays, number) for number in range(count)))
+    except KeyError as error:
+        raise InputError(f"the network's arrays lack {error}; write the model again") from None
+    except ValueError:
+        raise InputError(
+            'the network\'s arrays are not named "0.weights", "0.bias", ...; write the model again'
+        ) from None
+
+
+def _layer(arrays: Mapping[str, NDArray[Any]], number: int) -> Recurrent | Dense:
+    def array(name: str) -> Array:
+        return np.asarray(arrays[f"{number}.{name}"], np.float32)
+
+    if f"{number}.activation" in arrays:
+        activation = str(arrays[f"{number}.activation"])
+        return Dense(array("weights"), array("bias"), activation)
+    return Recurrent(array("weights"), array("bias"), array("recurrent"), array("peepholes"))
+
+
+def _shape(name: str, array: Array, dimensions: int) -> tuple[int, ...]:
+    if array.ndim != dimensions:
+        raise InputError(
+            f"a layer's {name} has shape {array.shape}; it needs {dimensions} dimensions"
+        )
+    return array.shape
+
+
+def _expect(name: str, array: Array, shape: tuple[int, ...]) -> None:
+    if array.shape != shape:
+        raise InputError(
+            f"a layer's {name} has shape {array.shape}; with its other weights it must be {shape}"
+        )

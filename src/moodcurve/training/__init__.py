@@ -1,0 +1,1 @@
+"""Training: the only part of moodcurve that needs torch."""

@@ -1,0 +1,204 @@
+"""Train one network: CURRENNT's steepest descent, or Adam, with early stopping."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypedDict
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from moodcurve.errors import InputError
+from moodcurve.network import Array, Network
+from moodcurve.training.network import BLSTM
+
+
+@dataclass(frozen=True)
+class Sequences:
+    """Training or validation data, padded on the right to the longest sequence.
+
+    `targets` are NaN where a frame has no label; `mask` is false on padding. Frames without label
+    and padding have no error.
+    """
+
+    inputs: Array  # (N, T, F)
+    targets: Array  # (N, T, K)
+    mask: NDArray[np.bool_]  # (N, T)
+
+    def __len__(self) -> int:
+        return len(self.mask)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; the defaults are CURRENNT's with the paper's learning rate and limits.
+
+    `error` is what the gradient is taken of: half the squared error's "sum" over the labelled
+    frames of an update, as in CURRENNT, or its "mean". `stochastic` updates after each mini-batch
+    of `batch` sequences, otherwise once an epoch on all of them. `patience` is in epochs without a
+    new best. `noise` is the sigma of Gaussian noise on the training inputs, fresh each epoch.
+    `momentum` is for "sgd", `weight_decay` (decoupled) for "adam".
+    """
+
+    optimiser: str = "sgd"
+    learning_rate: float = 5e-6
+    momentum: float = 0.9
+    weight_decay: float = 0.0
+    batch: int = 50
+    stochastic: bool = True
+    shuffle: bool = True
+    epochs: int = 100
+    patience: int = 20
+    noise: float = 0.6
+    error: str = "sum"
+    clip_deltas: bool = True
+
+    def __post_init__(self) -> None:
+        for name, choices in (("optimiser", ("sgd", "adam")), ("error", ("sum", "mean"))):
+            if getattr(self, name) not in choices:
+                raise InputError(
+                    f"unknown {name} {getattr(self, name)!r}; use one of {', '.join(choices)}"
+                )
+        for name in ("batch", "epochs", "patience"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
+
+
+class Epoch(TypedDict):
+    """One line of the training log; errors are half the squared error per sequence."""
+
+    epoch: int
+    training_error: float
+    validation_error: float | None
+    new_best: bool
+    seconds: float
+
+
+def train(
+    network: Network,
+    training: Sequences,
+    validation: Sequences | None,
+    settings: Settings,
+    rng: np.random.Generator,
+    on_epoch: Callable[[Epoch], None] | None = None,
+) -> tuple[Network, list[Epoch]]:
+    """Train a copy of `network`; return the best weights and the log, one entry an epoch.
+
+    The best weights are those of the lowest validation error, the first of equals; without
+    validation data the last; and those given where no validation error is a number. Errors are
+    reported as CURRENNT prints them: half the squared error summed over frames and outputs, divided
+    by the number of sequences; the training error is taken with noise and before each mini-batch's
+    own update. All randomness comes from `rng`. Raises InputError where there is nothing to train
+    on.
+    """
+    if not len(training):
+        raise InputError("there are no training sequences; check the partition and the lengths")
+    model = BLSTM(network, settings.clip_deltas)
+    optimiser = _optimiser(model, settings)
+    noise = torch.Generator().manual_seed(int(rng.integers(2**63)))
+    best, best_error, best_epoch = network, math.inf, 0
+    log: list[Epoch] = []
+    for epoch in range(1, settings.epochs + 1):
+        start = time.perf_counter()
+        order = rng.permutation(len(training)) if settings.shuffle else np.arange(len(training))
+        training_error = _train_epoch(model, optimiser, training, order, settings, noise)
+        validation_error = None
+        if validation is not None:
+            validation_error = evaluate(model, validation, settings.batch)
+        new_best = validation_error is None or validation_error < best_error
+        if new_best:
+            best, best_epoch = model.to_network(), epoch
+            best_error = math.inf if validation_error is None else validation_error
+        log.append(
+            Epoch(
+                epoch=epoch,
+                training_error=training_error,
+                validation_error=validation_error,
+                new_best=new_best,
+                seconds=time.perf_counter() - start,
+            )
+        )
+        if on_epoch:
+            on_epoch(log[-1])
+        if epoch - best_epoch >= settings.patience:
+            break
+    return best, log
+
+
+def evaluate(model: BLSTM, sequences: Sequences, batch: int = 50) -> float:
+    """Return half the squared error of the model on the sequences, divided by their number."""
+    with torch.no_grad():
+        total = sum(
+            _half_squared_error(model(inputs, mask), targets, mask).item()
+            for inputs, targets, mask in _batches(sequences, np.arange(len(sequences)), batch)
+        )
+    return total / max(1, len(sequences))
+
+
+def _optimiser(model: BLSTM, settings: Settings) -> torch.optim.Optimizer:
+    if settings.optimiser == "sgd":
+        return torch.optim.SGD(
+            model.parameters(), lr=settings.learning_rate, momentum=settings.momentum
+        )
+    return torch.optim.AdamW(
+        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+    )
+
+
+def _train_epoch(
+    model: BLSTM,
+    optimiser: torch.optim.Optimizer,
+    sequences: Sequences,
+    order: NDArray[np.int64],
+    settings: Settings,
+    noise: torch.Generator,
+) -> float:
+    """Go through the sequences once and update the model; return the error per sequence."""
+    total = 0.0
+    update = settings.batch if settings.stochastic else len(order)
+    for start in range(0, len(order), update):
+        members = order[start : start + update]
+        scale = 1.0
+        if settings.error == "mean":
+            scale /= max(1, _labels(sequences, members))
+        optimiser.zero_grad()
+        for inputs, targets, mask in _batches(sequences, members, settings.batch):
+            if settings.noise:
+                inputs += settings.noise * torch.randn(inputs.shape, generator=noise)
+            error = _half_squared_error(model(inputs, mask), targets, mask)
+            torch.autograd.backward(scale * error)
+            total += error.item()
+        optimiser.step()
+    return total / len(sequences)
+
+
+def _batches(
+    sequences: Sequences, members: NDArray[np.int64], batch: int
+) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+    """Yield inputs, targets and mask of `batch` members at a time, cut to their longest."""
+    for start in range(0, len(members), batch):
+        chosen = members[start : start + batch]
+        mask = sequences.mask[chosen]
+        steps = mask.sum(axis=1).max()
+        yield (
+            torch.from_numpy(sequences.inputs[chosen, :steps]),
+            torch.from_numpy(sequences.targets[chosen, :steps]),
+            torch.from_numpy(mask[:, :steps]),
+        )
+
+
+def _half_squared_error(outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """Sum half the squared error over the labelled frames; the others give no gradient."""
+    labelled = mask.unsqueeze(2) & ~targets.isnan()
+    return 0.5 * torch.where(labelled, outputs - targets.nan_to_num(), 0).square().sum()
+
+
+def _labels(sequences: Sequences, members: NDArray[np.int64]) -> int:
+    """Count the labels, frames times outputs, that the members have."""
+    labelled = sequences.mask[members, :, None] & ~np.isnan(sequences.targets[members])
+    return int(labelled.sum())
