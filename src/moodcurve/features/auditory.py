@@ -8,7 +8,7 @@ time on the logarithm of each band, which passes what changes at the pace of spe
 import numpy as np
 
 from moodcurve.audio import SAMPLE_RATE
-from moodcurve.features.frames import SHORT_FFT, STEP
+from moodcurve.features.frames import SHORT_FFT, STEP, Float32, Float64
 
 BANDS = 26
 LOWEST, HIGHEST = 20.0, 8000.0  # Hz
@@ -21,12 +21,13 @@ _POLE = 1 - 2 * np.pi * 1.0 * STEP / SAMPLE_RATE
 _START = 5  # frames at a song's beginning over which the filter is at rest
 
 
-def _mel(frequency: np.ndarray | float) -> np.ndarray:
+def _mel(frequency: Float64 | float) -> Float64:
     """O'Shaughnessy's mel scale, 1127 ln(1 + f / 700)."""
-    return 1127 * np.log1p(np.asarray(frequency) / 700)
+    mel: Float64 = 1127 * np.log1p(np.asarray(frequency) / 700)
+    return mel
 
 
-def _mel_bands() -> tuple[np.ndarray, np.ndarray]:
+def _mel_bands() -> tuple[Float64, Float64]:
     """Weights (513, 26) of triangular bands equally spaced in mel, and their centres in Hz."""
     edges = np.linspace(_mel(LOWEST), _mel(HIGHEST), BANDS + 2)
     bins = _mel(np.arange(SHORT_FFT // 2 + 1) * SAMPLE_RATE / SHORT_FFT)[:, np.newaxis]
@@ -37,13 +38,13 @@ def _mel_bands() -> tuple[np.ndarray, np.ndarray]:
     return weights, 700 * np.expm1(edges[1:-1] / 1127)
 
 
-def _equal_loudness(centres: np.ndarray) -> np.ndarray:
+def _equal_loudness(centres: Float64) -> Float64:
     """Hermansky's curve E(w), w in rad/s, with the fall above 5 kHz that the reference shows.
 
     The scale and the last factor, 1 / (1 + (w / 28950)^7), were measured on the reference.
     """
     w = 2 * np.pi * centres
-    curve = (w**2 + 56.8e6) * w**4 / ((w**2 + 6.3e6) ** 2 * (w**2 + 0.38e9))
+    curve: Float64 = (w**2 + 56.8e6) * w**4 / ((w**2 + 6.3e6) ** 2 * (w**2 + 0.38e9))
     return 5.88235 * curve / (1 + (w / 28950) ** 7)
 
 
@@ -52,14 +53,15 @@ _WEIGHTS32 = _WEIGHTS.astype(np.float32)
 _EQUAL_LOUDNESS = _equal_loudness(CENTRES)
 
 
-def mel_bands(power: np.ndarray) -> np.ndarray:
+def mel_bands(power: Float32) -> Float64:
     """Power in 26 mel bands of 20 .. 8000 Hz: (n, 513) -> float64 (n, 26)."""
     return (power @ _WEIGHTS32).astype(np.float64)
 
 
-def loudness(bands: np.ndarray) -> np.ndarray:
+def loudness(bands: Float64) -> Float64:
     """audspec_lengthL1norm: mean over the bands of (equal-loudness x power) ^ 0.33, (n,)."""
-    return np.mean((np.maximum(bands, _LEAST) * _EQUAL_LOUDNESS) ** LOUDNESS_POWER, axis=1)
+    each: Float64 = (np.maximum(bands, _LEAST) * _EQUAL_LOUDNESS) ** LOUDNESS_POWER
+    return each.mean(axis=1)
 
 
 class Rasta:
@@ -70,7 +72,7 @@ class Rasta:
         self._last = np.zeros(BANDS)  # the filter's last output
         self._frames = 0
 
-    def __call__(self, bands: np.ndarray) -> np.ndarray:
+    def __call__(self, bands: Float64) -> Float64:
         """Filter the next n frames: (n, 26) band powers -> (n, 26) loudness."""
         log = np.concatenate([self._past, np.log(np.maximum(bands, _LEAST))])
         if not self._frames:  # at rest: as if the first frame had always been there
@@ -85,7 +87,7 @@ class Rasta:
         return (np.exp(filtered) * _EQUAL_LOUDNESS) ** LOUDNESS_POWER
 
 
-def _recursion(drive: np.ndarray, last: np.ndarray, block: int = 50) -> np.ndarray:
+def _recursion(drive: Float64, last: Float64, block: int = 50) -> Float64:
     """y[t] = drive[t] + pole y[t-1] for (n, 26), a block at a time as a triangular product."""
     lag = np.subtract.outer(np.arange(block), np.arange(block))
     response = np.where(lag >= 0, _POLE ** np.maximum(lag, 0), 0.0)

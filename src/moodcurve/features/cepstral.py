@@ -3,23 +3,25 @@
 import numpy as np
 
 from moodcurve.features.auditory import BANDS
+from moodcurve.features.frames import Float64
 
 COEFFICIENTS = 14
 _LIFTER = 22
 _LEAST = 1e-8
 
 
-def _transform() -> np.ndarray:
+def _transform() -> Float64:
     """Orthonormal cosine transform (type II) with liftering 1 + 11 sin(pi k / 22), (26, 14)."""
     k = np.arange(1, COEFFICIENTS + 1)
     band = np.arange(BANDS)[:, np.newaxis]
-    cosines = np.sqrt(2 / BANDS) * np.cos(np.pi * k * (band + 0.5) / BANDS)
+    cosines: Float64 = np.sqrt(2 / BANDS) * np.cos(np.pi * k * (band + 0.5) / BANDS)
     return cosines * (1 + _LIFTER / 2 * np.sin(np.pi * k / _LIFTER))
 
 
 _TRANSFORM = _transform()
 
 
-def mfcc(bands: np.ndarray) -> np.ndarray:
+def mfcc(bands: Float64) -> Float64:
     """mfcc[1..14] of the logarithm of the mel bands: (n, 26) power -> (n, 14)."""
-    return np.log(np.maximum(bands, _LEAST)) @ _TRANSFORM
+    coefficients: Float64 = np.log(np.maximum(bands, _LEAST)) @ _TRANSFORM
+    return coefficients

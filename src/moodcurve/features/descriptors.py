@@ -7,7 +7,7 @@ import numpy as np
 from moodcurve.features.auditory import Rasta, loudness, mel_bands
 from moodcurve.features.cepstral import mfcc
 from moodcurve.features.energy import rms, zero_crossing_rate
-from moodcurve.features.frames import LONG, STEP, long_magnitudes, power_spectrum
+from moodcurve.features.frames import LONG, STEP, Float32, long_magnitudes, power_spectrum
 from moodcurve.features.spectral import spectral
 from moodcurve.features.voicing import Voicing
 
@@ -15,8 +15,8 @@ DESCRIPTORS = 65
 _BLOCK = 250  # frames a step: its spectra stay in the processor's cache
 
 
-def descriptors(blocks: Iterable[np.ndarray]) -> np.ndarray:
-    """The 65 descriptors every 10 ms, before smoothing.
+def descriptors(blocks: Iterable[Float32]) -> Float32:
+    """Compute the 65 descriptors every 10 ms, before smoothing.
 
     The audio is worked through in steps of a fixed size, whatever the size of the blocks given,
     with the state of every family carried over; so the result does not depend on the blocks, and
@@ -30,7 +30,7 @@ def descriptors(blocks: Iterable[np.ndarray]) -> np.ndarray:
         (shorter audio is filled up with silence).
     """
     rasta, voicing = Rasta(), Voicing()
-    previous: np.ndarray | None = None
+    previous: Float32 | None = None
     others, voices = [], []
     for samples, count, last in _steps(blocks):
         power = power_spectrum(samples, count)
@@ -55,10 +55,10 @@ def descriptors(blocks: Iterable[np.ndarray]) -> np.ndarray:
     return np.hstack([np.concatenate(voices).astype(np.float32), np.concatenate(others)])
 
 
-def _steps(blocks: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, int, bool]]:
+def _steps(blocks: Iterable[Float32]) -> Iterator[tuple[Float32, int, bool]]:
     """Cut audio into steps of `_BLOCK` frames: (samples from the first frame on, frames, last)."""
     size = (_BLOCK - 1) * STEP + LONG
-    samples = np.zeros(0, np.float32)
+    samples: Float32 = np.zeros(0, np.float32)
     for block in blocks:
         samples = np.concatenate([samples, _sixteen_bits(block)])
         while len(samples) >= size + STEP:  # at least a frame is left for the last step
@@ -69,10 +69,11 @@ def _steps(blocks: Iterable[np.ndarray]) -> Iterator[tuple[np.ndarray, int, bool
     yield samples, 1 + (len(samples) - LONG) // STEP, True
 
 
-def _sixteen_bits(samples: np.ndarray) -> np.ndarray:
-    """Samples cut to 16 bits, toward zero, as the reference reads audio.
+def _sixteen_bits(samples: Float32) -> Float32:
+    """Cut samples to 16 bits, toward zero, as the reference reads audio.
 
     It makes a file decoded to floats and its 16-bit copy the same, and "silence" definite: what
     lies under 1 / 32767 of full scale.
     """
-    return np.trunc(samples * np.float32(32767)) / np.float32(32767)
+    levels: Float32 = np.trunc(samples * np.float32(32767))
+    return levels / np.float32(32767)

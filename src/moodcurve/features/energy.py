@@ -2,20 +2,21 @@
 
 import numpy as np
 
-from moodcurve.features.frames import LONG, STEP
+from moodcurve.features.frames import LONG, STEP, Float32, Float64
 
 
-def rms(samples: np.ndarray, count: int) -> np.ndarray:
+def rms(samples: Float32, count: int) -> Float64:
     """pcm_RMSenergy: root mean square of each 20 ms frame, no window (full scale = 1).
 
     sqrt(mean x^2); Eyben 2016, section 2.2.1. Returns shape (count,).
     """
     squares = np.square(samples[: (count + 1) * STEP], dtype=np.float64)
-    steps = squares.reshape(count + 1, STEP).sum(axis=1)
-    return np.sqrt((steps[:-1] + steps[1:]) / (2 * STEP))
+    steps: Float64 = squares.reshape(count + 1, STEP).sum(axis=1)
+    power: Float64 = (steps[:-1] + steps[1:]) / (2 * STEP)
+    return np.sqrt(power)
 
 
-def zero_crossing_rate(samples: np.ndarray, count: int) -> np.ndarray:
+def zero_crossing_rate(samples: Float32, count: int) -> Float64:
     """pcm_zcr: sign changes per sample in each 60 ms frame, 0 .. 1.
 
     A sample counts when its sign differs from its left neighbour's, or when it is exactly zero
@@ -26,4 +27,5 @@ def zero_crossing_rate(samples: np.ndarray, count: int) -> np.ndarray:
     crossing = (left * middle < 0) | ((middle == 0) & (left * right <= 0))
     total = np.concatenate([[0], np.cumsum(crossing)])
     first = np.arange(count) * STEP
-    return (total[first + LONG - 2] - total[first]) / LONG
+    rate: Float64 = (total[first + LONG - 2] - total[first]) / LONG
+    return rate

@@ -8,17 +8,17 @@ literature leaves a choice open the one that agrees with the reference was taken
 import numpy as np
 
 from moodcurve.audio import SAMPLE_RATE
-from moodcurve.features.frames import SHORT_FFT
+from moodcurve.features.frames import SHORT_FFT, Float32, Float64
 
 _BINS = SHORT_FFT // 2
 _WIDTH = SAMPLE_RATE / SHORT_FFT  # Hz a bin
-_FREQUENCIES = np.arange(1, _BINS + 1) * _WIDTH
+_FREQUENCIES = np.arange(1, _BINS + 1) * np.float64(_WIDTH)
 _TINY = 1e-20
 _LEAST = np.float32(1e-7)
 
 
-def spectral(power: np.ndarray, previous: np.ndarray) -> np.ndarray:
-    """The 15 spectral descriptors of each frame, in the official order.
+def spectral(power: Float32, previous: Float32) -> Float64:
+    """Compute the 15 spectral descriptors of each frame, in the official order.
 
     Args:
         power: (n, 513) power spectra of short frames.
@@ -56,7 +56,7 @@ def spectral(power: np.ndarray, previous: np.ndarray) -> np.ndarray:
     )
 
 
-def roll_off(power: np.ndarray, shares: tuple[float, ...]) -> list[np.ndarray]:
+def roll_off(power: Float32, shares: tuple[float, ...]) -> list[Float64]:
     """spectralRollOff: the frequency in Hz below which a share of the power lies, (n,) each."""
     running = np.cumsum(power[:, 1:], axis=1, dtype=np.float64)
     return [
@@ -65,24 +65,25 @@ def roll_off(power: np.ndarray, shares: tuple[float, ...]) -> list[np.ndarray]:
     ]
 
 
-def flux(power: np.ndarray, previous: np.ndarray) -> np.ndarray:
-    """spectralFlux: root mean square of the change of the magnitudes sqrt(P) since the frame before."""
+def flux(power: Float32, previous: Float32) -> Float64:
+    """spectralFlux: RMS change of the magnitudes sqrt(P) since the frame before, (n,)."""
     magnitude = np.sqrt(np.vstack([previous, power])[:, 1:])
     change = np.diff(magnitude, axis=0)
     return np.sqrt(np.mean(np.square(change), axis=1, dtype=np.float64))
 
 
-def entropy(power: np.ndarray) -> np.ndarray:
+def entropy(power: Float32) -> Float64:
     """spectralEntropy: -sum p log2 p in bits with p = P / sum P; 9 for a flat spectrum.
 
     The P above are at least 1e-7, as in the reference: it shows only at the brink of silence.
     """
     total = power[:, 1:].sum(axis=1, keepdims=True)
     share = np.maximum(power[:, 1:], _LEAST) / np.where(total > 0, total, _LEAST)
-    return -np.einsum("nk,nk->n", share, np.log2(share)).astype(np.float64)
+    bits: Float32 = -np.einsum("nk,nk->n", share, np.log2(share))
+    return bits.astype(np.float64)
 
 
-def harmonicity(power: np.ndarray) -> np.ndarray:
+def harmonicity(power: Float32) -> Float64:
     """spectralHarmonicity: half the up-and-down way between successive peaks and valleys.
 
     sum |P(e_i) - P(e_(i-1))| / (2 * 512) over the extrema e_i, bins that exceed, or lie below,
@@ -98,25 +99,26 @@ def harmonicity(power: np.ndarray) -> np.ndarray:
     return np.bincount(frame[1:], way, minlength=len(power)) / (2 * _BINS)
 
 
-def _slope(total: np.ndarray, first: np.ndarray) -> np.ndarray:
+def _slope(total: Float64, first: Float64) -> Float64:
     """spectralSlope: slope of the regression line of P over frequency.
 
     The reference scales it by just under the number of bins; so do we.
     """
     s1, s2 = _FREQUENCIES.sum(), np.square(_FREQUENCIES).sum()
-    return (_BINS * first - s1 * total) / (_BINS * s2 - s1**2) * _SLOPE_SCALE
+    slope: Float64 = (_BINS * first - s1 * total) / (_BINS * s2 - s1**2)
+    return slope * _SLOPE_SCALE
 
 
 _SLOPE_SCALE = 510.985
 
 
-def _band(low: float, high: float) -> np.ndarray:
+def _band(low: float, high: float) -> Float64:
     """Weights that sum P between two frequencies; bin k stands for f_k .. f_(k+1)."""
-    inside = np.minimum(_FREQUENCIES + _WIDTH, high) - np.maximum(_FREQUENCIES, low)
+    inside: Float64 = np.minimum(_FREQUENCIES + _WIDTH, high) - np.maximum(_FREQUENCIES, low)
     return np.maximum(inside, 0.0) / _WIDTH
 
 
-def _sharpness() -> np.ndarray:
+def _sharpness() -> Float64:
     """psySharpness: z g(z) with z in Bark (Traunmueller 1990, corrected at both ends).
 
     g weights what lies over 16 Bark, as in Zwicker & Fastl; its form there, 1 + 0.111 (z -

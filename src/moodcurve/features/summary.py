@@ -7,8 +7,9 @@ official MediaEval / DEAM feature files (docs/features.md).
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
-from moodcurve.features.frames import FRAMES_PER_SECOND
+from moodcurve.features.frames import FRAMES_PER_SECOND, Float32, Float64
 
 HOP = 0.5  # seconds
 WINDOW = 1.0  # seconds
@@ -54,12 +55,12 @@ _CHUNK = 600  # rows a piece: bounds the memory of the temporaries
 
 
 def row_count(frames: int, window: float = WINDOW) -> int:
-    """Number of rows whose whole window lies within that many frames, at least one."""
+    """Count the rows whose whole window lies within that many frames, at least one."""
     step, width = round(HOP * FRAMES_PER_SECOND), round(window * FRAMES_PER_SECOND)
     return max(1, 1 + (frames - width) // step)
 
 
-def summarise(descriptors: np.ndarray, rows: int, window: float = WINDOW) -> np.ndarray:
+def summarise(descriptors: Float32, rows: int, window: float = WINDOW) -> Float32:
     """Mean and standard deviation of each descriptor and its derivative over each window.
 
     Row k covers `window` seconds from 0.5 k. Rows whose window would run over the end take the
@@ -90,21 +91,21 @@ def summarise(descriptors: np.ndarray, rows: int, window: float = WINDOW) -> np.
     return out
 
 
-def moving_average(values: np.ndarray) -> np.ndarray:
+def moving_average(values: Float64) -> Float64:
     """Mean over each frame and its two neighbours (`_sma`), the ends repeated: (n, d) -> (n, d).
 
     F0 (column 0) is averaged over voiced frames only, and stays 0 where unvoiced, so that no
     average mixes a pitch with "no pitch".
     """
     padded = np.concatenate([values[:1], values, values[-1:]])
-    out = (padded[:-2] + padded[1:-1] + padded[2:]) / 3
+    out: Float64 = (padded[:-2] + padded[1:-1] + padded[2:]) / 3
     voiced = padded[:, 0] > 0
     count = voiced[:-2].astype(int) + voiced[1:-1] + voiced[2:]
     out[:, 0] = np.where(voiced[1:-1], out[:, 0] * 3 / np.maximum(count, 1), 0.0)
     return out
 
 
-def derivative(values: np.ndarray) -> np.ndarray:
+def derivative(values: Float64) -> Float64:
     """Slope of the regression over +-2 frames (`_de`), per frame, the ends repeated.
 
     sum_i i (x[t+i] - x[t-i]) / (2 sum_i i^2), i = 1, 2. For the voicing descriptors the slope is
@@ -112,14 +113,14 @@ def derivative(values: np.ndarray) -> np.ndarray:
     """
     padded = np.concatenate([values[:1]] * 2 + [values] + [values[-1:]] * 2)
     one, two = padded[3:-1] - padded[1:-3], padded[4:] - padded[:-4]
-    slope = (one + 2 * two) / 10
+    slope: Float64 = (one + 2 * two) / 10
     voiced = padded[:, 0] > 0
     inside = np.logical_and.reduce([voiced[i : i + len(values)] for i in range(5)])
     slope[:, :VOICED_ONLY] *= inside[:, np.newaxis]
     return slope
 
 
-def _moments(values: np.ndarray, starts: np.ndarray, width: int) -> tuple[np.ndarray, np.ndarray]:
+def _moments(values: Float64, starts: NDArray[np.int64], width: int) -> tuple[Float64, Float64]:
     """Mean and population standard deviation over values[start : start + width], per start."""
     windows = np.lib.stride_tricks.sliding_window_view(values, width, axis=0)[starts]
     return windows.mean(axis=2), windows.std(axis=2)

@@ -8,9 +8,10 @@ each period the next is found where the waveform repeats best (Eyben 2016, secti
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from moodcurve.audio import SAMPLE_RATE
-from moodcurve.features.frames import LONG, LONG_FFT, STEP
+from moodcurve.features.frames import LONG, LONG_FFT, STEP, Float32, Float64
 
 LOWEST, HIGHEST = 52.0, 620.0  # Hz, the range of F0
 HARMONICS, COMPRESSION = 15, 0.85
@@ -19,8 +20,10 @@ VOICED = 0.68  # a frame whose best candidate is less voiced counts as unvoiced
 UNVOICED_HNR = -100.0  # dB
 LOOK_AHEAD = 30  # frames that the search sees before it decides on one
 
+Indices = NDArray[np.int64]
+
 _POINTS = 1024  # of the logarithmic axis
-_AXIS = np.geomspace(25.0, SAMPLE_RATE / 2, _POINTS)  # Hz
+_AXIS: Float64 = np.geomspace(25.0, SAMPLE_RATE / 2, _POINTS)  # Hz
 _OCTAVES = np.log2(_AXIS[1] / _AXIS[0])  # a point
 _SHIFTS = np.rint(np.log2(np.arange(1, HARMONICS + 1)) / _OCTAVES).astype(int)
 
@@ -28,7 +31,7 @@ _JUMP_COST = 0.05  # per octave
 _SWITCH_COST = 0.01  # between voiced and unvoiced
 
 
-def _interpolation() -> tuple[np.ndarray, np.ndarray]:
+def _interpolation() -> tuple[Indices, Float32]:
     """First bin and cubic (Catmull-Rom) weights of the four bins around each point of the axis."""
     position = np.minimum(_AXIS * LONG_FFT / SAMPLE_RATE, LONG_FFT // 2 - 2)
     first = np.maximum(np.floor(position).astype(int) - 1, 0)
@@ -47,7 +50,7 @@ def _interpolation() -> tuple[np.ndarray, np.ndarray]:
 _FIRST, _TAPS = _interpolation()
 
 
-def subharmonic_sum(magnitude: np.ndarray) -> np.ndarray:
+def subharmonic_sum(magnitude: Float32) -> Float32:
     """Sub-harmonic sums over the logarithmic axis: (n, 2049) -> float32 (n, 1024).
 
     H(f) = sum_h 0.85^(h-1) S(h f), h = 1 .. 15, S being the peaks of the spectrum (two bins
@@ -65,13 +68,13 @@ def subharmonic_sum(magnitude: np.ndarray) -> np.ndarray:
     kept[:, 1:-1] = (kept[:, :-2] + 2 * kept[:, 1:-1] + kept[:, 2:]) / 4
     on_axis = sum(tap * np.take(kept, _FIRST + i, axis=1) for i, tap in enumerate(_TAPS))
     np.maximum(on_axis, 0, out=on_axis)
-    total = on_axis.copy()
+    total: Float32 = on_axis.copy()
     for h, shift in enumerate(_SHIFTS[1:], start=1):
         total[:, :-shift] += np.float32(COMPRESSION**h) * on_axis[:, shift:]
     return total
 
 
-def candidates(magnitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def candidates(magnitude: Float32) -> tuple[Float64, Float64]:
     """F0 candidates of each frame: frequencies in Hz and voicings 0 .. 1, both (n, 6).
 
     The six highest peaks of the sub-harmonic sum; those outside 52 .. 620 Hz are left out and
@@ -109,9 +112,7 @@ class PitchTrack:
         self._cost = np.zeros(CANDIDATES + 1)
         self._octave = np.zeros(CANDIDATES)
 
-    def push(
-        self, frequency: np.ndarray, voicing: np.ndarray, last: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
+    def push(self, frequency: Float64, voicing: Float64, last: bool) -> tuple[Float64, Float64]:
         """Take n more frames of candidates; give F0 (0 = unvoiced) and voicing of those decided."""
         back, best = self._search(frequency, voicing)
         self._frequency = np.concatenate([self._frequency, frequency])
@@ -133,7 +134,7 @@ class PitchTrack:
             setattr(self, name, getattr(self, name)[decided:])
         return f0, strength
 
-    def _search(self, frequency: np.ndarray, voicing: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _search(self, frequency: Float64, voicing: Float64) -> tuple[Indices, Indices]:
         n = len(frequency)
         local = np.full((n, CANDIDATES + 1), 1 - VOICED)
         local[:, :CANDIDATES] = np.where(frequency > 0, 1 - voicing, 1e3)
@@ -153,8 +154,8 @@ class PitchTrack:
             self._octave = octave[t]
         return back, best
 
-    def _trace(self, decided: int) -> np.ndarray:
-        """The state of each frame as seen `LOOK_AHEAD` frames later (or from the end)."""
+    def _trace(self, decided: int) -> Indices:
+        """Find the state of each frame as seen `LOOK_AHEAD` frames later (or from the end)."""
         end = len(self._best) - 1
         frame = np.minimum(np.arange(decided) + LOOK_AHEAD, end)
         state = self._best[frame]
@@ -183,7 +184,7 @@ class Periods:
         # Of each period: begin, length (both in samples), amplitude, likeness, stretch.
         self._periods = np.zeros((0, 5))
 
-    def push(self, samples: np.ndarray, f0: np.ndarray, last: bool) -> np.ndarray:
+    def push(self, samples: Float32, f0: Float64, last: bool) -> Float64:
         """Take the next samples and the F0 of the next frames; describe those that are complete.
 
         Args:
@@ -228,13 +229,13 @@ class Periods:
         self._periods = np.concatenate([self._periods, np.reshape(found, (-1, 5))])
 
     def _next_voiced(self, frame: int) -> int:
-        """The first voiced frame after that one, or the first of which F0 is not known."""
+        """Find the first voiced frame after that one, or the first of which F0 is not known."""
         ahead = max(0, frame + 1 - self._frame)
         voiced = np.flatnonzero(self._f0[ahead:])
         return self._frame + (ahead + int(voiced[0]) if len(voiced) else len(self._f0))
 
 
-def next_period(samples: np.ndarray, expected: float) -> tuple[float, float, float]:
+def next_period(samples: Float32, expected: float) -> tuple[float, float, float]:
     """Where the waveform at the beginning of `samples` repeats.
 
     Args:
@@ -264,7 +265,7 @@ def next_period(samples: np.ndarray, expected: float) -> tuple[float, float, flo
     return low + k + float(offset), float(np.ptp(period)), float(top)
 
 
-def _describe(periods: np.ndarray, frames: np.ndarray, f0: np.ndarray) -> np.ndarray:
+def _describe(periods: Float64, frames: Indices, f0: Float64) -> Float64:
     """(m, 4) descriptors of the frames from the periods that begin in each; see `Periods.push`."""
     begin, length, amplitude, likeness, stretch = periods.T
     first = np.searchsorted(begin, frames * STEP)
@@ -275,14 +276,14 @@ def _describe(periods: np.ndarray, frames: np.ndarray, f0: np.ndarray) -> np.nda
     second_order = np.abs(np.diff(step)) * (together[1:] & together[:-1])
     change = np.abs(np.diff(amplitude)) * together
 
-    def mean(values: np.ndarray, short: int, valid: np.ndarray | None = None) -> np.ndarray:
+    def mean(values: Float64, short: int, valid: NDArray[np.bool_] | None = None) -> Float64:
         """Mean of values[first : stop - short] of each frame; 0 where there are none."""
         count = np.ones(len(values)) if valid is None else valid.astype(float)
         totals = [np.concatenate([[0.0], np.cumsum(v)]) for v in (values, count)]
         a = np.minimum(first, len(values))
         b = np.clip(stop - short, a, len(values))
         total, number = (t[b] - t[a] for t in totals)
-        return total / np.maximum(number, 1)
+        return np.asarray(total / np.maximum(number, 1))
 
     mean_length = np.maximum(mean(length, 0), 1.0)
     mean_amplitude = np.maximum(mean(amplitude, 0), 1e-9)
@@ -306,7 +307,7 @@ class Voicing:
         self._periods = Periods()
         self._pending = np.zeros((0, 2))  # F0 and voicing decided, frames not yet described
 
-    def push(self, samples: np.ndarray, magnitude: np.ndarray, last: bool) -> np.ndarray:
+    def push(self, samples: Float32, magnitude: Float32, last: bool) -> Float64:
         """Take the next samples and long-frame spectra; describe the frames that are complete.
 
         Args:

@@ -1,0 +1,224 @@
+"""The command line: parse, call, print. What it does is in the modules it calls."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from moodcurve import __version__
+from moodcurve.errors import InputError
+
+if TYPE_CHECKING:
+    from moodcurve.curve import Curve
+
+OK, FAILED, MISUSED = 0, 1, 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code: 0 done, 1 some input failed, 2 nothing was done."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except InputError as error:
+        _complain(error)
+        return MISUSED
+    except KeyboardInterrupt:
+        _note("stopped")
+        return 130
+    except BrokenPipeError:  # whoever read our output has gone
+        sys.stderr.close()
+        return FAILED
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="moodcurve",
+        description="From a song to its curve of emotion: valence (unpleasant -1 .. 1 pleasant) "
+        "and arousal (calm -1 .. 1 excited), every half-second.",
+    )
+    parser.add_argument("--version", action="version", version=f"moodcurve {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+
+    def command(
+        name: str, run: Callable[[argparse.Namespace], int], text: str
+    ) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=text, description=text)
+        added.set_defaults(run=run)
+        return added
+
+    predict = command("predict", _predict, "Trace songs: one CSV (and what made it, JSON) each.")
+    predict.add_argument("paths", nargs="+", metavar="PATH", type=Path, help="songs, folders")
+    predict.add_argument("-o", "--output", metavar="DIR", type=Path, help="folder for the curves")
+    predict.add_argument("--model", default="default", help="a name (see `models`) or a folder")
+    predict.add_argument("--plot", action="store_true", help="draw each curve as a PNG as well")
+    predict.add_argument(
+        "--skip-existing", action="store_true", help="leave songs that have a curve in DIR"
+    )
+
+    train = command("train", _train, "Train a model on folders of labelled songs.")
+    train.add_argument("corpora", nargs="+", metavar="CORPUS", type=Path, help="corpus folders")
+    train.add_argument("-o", "--output", metavar="MODEL", type=Path, required=True)
+    train.add_argument("--preset", default="default", help="default, paper-2016, ...")
+
+    evaluate = command("evaluate", _evaluate, "Measure a model on a corpus.")
+    evaluate.add_argument("model", metavar="MODEL", help="a name (see `models`) or a folder")
+    evaluate.add_argument("corpus", metavar="CORPUS", type=Path)
+    evaluate.add_argument("--json", metavar="FILE", type=Path, help="write all figures there")
+
+    features = command(
+        "features", _features, "Extract the 260 features, as official files have them."
+    )
+    features.add_argument("audio", metavar="AUDIO", type=Path)
+    features.add_argument("-o", "--output", metavar="FILE", type=Path, help="else standard output")
+
+    command("models", _models, "List the installed models: trained on what, measured how.")
+    return parser
+
+
+def _predict(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from moodcurve.audio import find_songs
+    from moodcurve.predict import File2Curve
+
+    if options.output is None and (options.plot or options.skip_existing):
+        raise InputError("--plot and --skip-existing need a folder for the files: give -o DIR")
+    songs, problems = find_songs(options.paths)
+    for problem in problems:
+        _complain(problem)
+    jobs = [
+        (song, stem)
+        for song, stem in zip(songs, _unique_stems(songs), strict=True)
+        if not (options.skip_existing and (options.output / f"{stem}.csv").exists())
+    ]
+    if len(jobs) < len(songs):
+        _note(f"{len(songs) - len(jobs)} of {len(songs)} songs have a curve already")
+    failed = len(problems)
+    file2curve = File2Curve(options.model)
+    with tqdm(unit=" s of music", delay=2, disable=None, leave=False) as bar:
+        for number, (song, stem) in enumerate(jobs, start=1):
+            bar.set_description(f"{number}/{len(jobs)} {song.name[:30]}", refresh=False)
+            try:
+                curve = file2curve(song, on_seconds=lambda seconds: bar.update(round(seconds)))
+                if options.output is None:
+                    _say(f"{song}\n{_indent(curve.summary())}")
+                else:
+                    _write(curve, options.output, stem, options.plot)
+            except InputError as error:
+                failed += 1
+                _complain(error)
+    if options.output is None and failed < len(jobs) + len(problems):
+        _say("\nAdd -o DIR for the curve as CSV, and --plot for a picture of it.")
+    return FAILED if failed else OK
+
+
+def _write(curve: Curve, folder: Path, stem: str, plot: bool) -> None:
+    """Write a song's files; the CSV last, so that where it is, the others are too."""
+    from moodcurve.export.json import write_about
+
+    write_about(curve, folder / f"{stem}.json")
+    written = [folder / f"{stem}.csv"]
+    if plot:
+        written.append(folder / f"{stem}.png")
+        curve.plot(written[-1])
+    curve.to_csv(written[0])
+    if curve.about["silent_rows"] == len(curve.valence):
+        _note(f"{curve.about['file']}: silent from end to end; its curve is neutral (0)")
+    _say("wrote " + ", ".join(map(str, written)))
+
+
+def _unique_stems(songs: Sequence[Path]) -> list[str]:
+    """A file name for each song: its own, or with a number where songs share it."""
+    taken: set[str] = set()
+    stems = []
+    for song in songs:
+        stem, number = song.stem, 1
+        while stem.casefold() in taken:  # some file systems do not tell "A" from "a"
+            number += 1
+            stem = f"{song.stem}-{number}"
+        taken.add(stem.casefold())
+        stems.append(stem)
+    return stems
+
+
+def _train(options: argparse.Namespace) -> int:
+    from moodcurve.model import check_writable, save
+
+    try:
+        from moodcurve.training.ensemble import train_model
+        from moodcurve.training.presets import preset
+    except ImportError as error:
+        raise InputError(
+            f"training needs {error.name}; run: pip install 'moodcurve[train]'"
+        ) from None
+    from moodcurve.corpora.folder import read_corpus
+
+    chosen = preset(options.preset)
+    check_writable(options.output)
+    corpora = [read_corpus(folder) for folder in options.corpora]
+    model = train_model(corpora, chosen, options.output.name)
+    save(model, options.output)
+    _say(f"wrote {options.output}")
+    return OK
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from moodcurve.corpora.folder import read_corpus
+    from moodcurve.evaluate import evaluate, table, write_json
+    from moodcurve.model import load
+
+    figures = evaluate(load(options.model), read_corpus(options.corpus))
+    _say(table(figures))
+    if options.json:
+        write_json(figures, options.json)
+    return OK
+
+
+def _features(options: argparse.Namespace) -> int:
+    from moodcurve.audio import read_blocks
+    from moodcurve.export.csv import write_features
+    from moodcurve.files import replacing
+    from moodcurve.rows import rows_of
+
+    rows = rows_of(read_blocks(options.audio), whole=False)
+    if options.output is None:
+        write_features(rows, sys.stdout)
+    else:
+        with replacing(options.output) as part, part.open("w", encoding="utf-8") as file:
+            write_features(rows, file)
+        _say(f"wrote {options.output}: {len(rows)} rows of 260 features")
+    return OK
+
+
+def _models(options: argparse.Namespace) -> int:
+    from moodcurve.model import describe, installed
+
+    for name in installed():
+        _say(describe(name))
+    return OK
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"  {line}" for line in text.splitlines())
+
+
+def _say(text: str) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(text, file=sys.stdout)
+
+
+def _note(text: str) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(f"moodcurve: {text}", file=sys.stderr)
+
+
+def _complain(error: InputError) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(f"moodcurve: error: {error}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Labelled songs: reading a corpus, and saying what is wrong with it."""

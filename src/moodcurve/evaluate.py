@@ -1,0 +1,118 @@
+"""How good is a model on a corpus: beside the constant predictor, pooled, by song and by group."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from moodcurve import metrics
+from moodcurve.corpora.folder import Corpus
+from moodcurve.corpora.rows import LabelledRows, labelled_rows
+from moodcurve.files import replacing
+from moodcurve.model import DIMENSIONS, Model
+from moodcurve.predict import Rows2Curve
+
+Figures = dict[str, Any]
+
+
+def evaluate(model: Model, corpus: Corpus) -> Figures:
+    """Measure a model on every song of a corpus.
+
+    Returns:
+        {"model", "corpus", "songs", "systems": {"model": ..., "constant": ...}, "groups": {group:
+        {"songs", "systems"}}}, each system as `metrics.evaluate` gives it. The constant predictor
+        says the mean of the labels that the model was trained on. `groups` is empty for a corpus
+        without groups. JSON-ready.
+    """
+    songs = labelled_rows(corpus.songs, model.window)
+    rows2curve = Rows2Curve(model)
+    curves = [rows2curve(song.rows) for song in songs]
+    estimates = {
+        "model": [np.column_stack([curve.valence, curve.arousal]) for curve in curves],
+        "constant": constant(songs, model.about["training"]["constant"]),
+    }
+    return {
+        "model": model.about["name"],
+        "corpus": corpus.name,
+        **compare(songs, estimates),
+    }
+
+
+def constant(songs: Sequence[LabelledRows], value: Sequence[float]) -> list[np.ndarray]:
+    """What the constant predictor says of each song: `value` (2,) at every half-second, (n, 2)."""
+    return [np.tile(np.asarray(value, float), (len(song.rows), 1)) for song in songs]
+
+
+def compare(
+    songs: Sequence[LabelledRows], estimates: Mapping[str, Sequence[np.ndarray]]
+) -> Figures:
+    """Measure several systems' estimates, (n, 2) a song: over all songs, and by group."""
+
+    def measure(members: Sequence[int]) -> Figures:
+        labels = [songs[i].labels for i in members]
+        return {
+            "songs": len(members),
+            "systems": {
+                name: metrics.evaluate(labels, [values[i] for i in members])
+                for name, values in estimates.items()
+            },
+        }
+
+    names = sorted({song.song.group for song in songs if song.song.group})
+    return {
+        **measure(range(len(songs))),
+        "groups": {
+            name: measure([i for i, song in enumerate(songs) if song.song.group == name])
+            for name in names
+        },
+    }
+
+
+def table(figures: Figures) -> str:
+    """The figures as text, at most 80 columns wide."""
+    lines = [
+        f"{figures['model']} on {figures['corpus']}: {figures['songs']} songs, "
+        f"{figures['systems']['model']['valence']['pooled']['rows']} labelled half-seconds",
+        "",
+        f"{'':28}{'valence':^24}  {'arousal':^24}",
+        f"{'':28}{'RMSE':>8}{'r':>8}{'CCC':>8}  {'RMSE':>8}{'r':>8}{'CCC':>8}",
+        *_block("all frames pooled", figures, _pooled),
+        *_block("by song: mean", figures, _of_songs("mean")),
+        *_block("by song: spread (sd)", figures, _of_songs("sd")),
+    ]
+    for name, group in figures["groups"].items():
+        lines += _block(f"{name[:20]} ({group['songs']})", group, _pooled)
+    return "\n".join(lines)
+
+
+def write_json(figures: Figures, path: Path) -> None:
+    """Write all figures, the numbers of songs behind each mean included."""
+    with replacing(path) as part:
+        part.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+
+
+def _pooled(result: Figures, metric: str) -> float | None:
+    value: float | None = result["pooled"][metric]
+    return value
+
+
+def _of_songs(statistic: str) -> Any:
+    return lambda result, metric: result["songs"][metric][statistic]
+
+
+def _block(title: str, figures: Figures, pick: Any) -> list[str]:
+    """A line for each system under a title; "-" where a figure is undefined."""
+    lines = [title]
+    for name, result in figures["systems"].items():
+        cells = [
+            "".join(_cell(pick(result[dimension], metric)) for metric in metrics.METRICS)
+            for dimension in DIMENSIONS
+        ]
+        lines.append(f"  {name:26}{cells[0]}  {cells[1]}")
+    return lines
+
+
+def _cell(value: float | None) -> str:
+    return f"{'-':>8}" if value is None else f"{value:8.3f}"

@@ -1,0 +1,1 @@
+"""Writing curves: tables, what made them, pictures."""

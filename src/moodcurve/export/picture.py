@@ -1,0 +1,71 @@
+"""A picture of a curve: over time, and as a path in the valence-arousal plane."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from moodcurve.curve import Curve
+from moodcurve.errors import InputError
+from moodcurve.files import replacing
+
+# Blue and vermilion of Okabe & Ito's palette: told apart by the colour-blind as well.
+_VALENCE, _AROUSAL = "#0072B2", "#D55E00"
+_CORNERS = (
+    (0.96, 0.96, "right", "top", "joyful, excited"),
+    (-0.96, 0.96, "left", "top", "tense, angry"),
+    (-0.96, -0.96, "left", "bottom", "sad, gloomy"),
+    (0.96, -0.96, "right", "bottom", "calm, content"),
+)
+
+
+def draw(curve: Curve) -> Any:
+    """Draw the curve on a new matplotlib figure. Raises InputError without matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise InputError("pictures need matplotlib; run: pip install 'moodcurve[plot]'") from None
+    figure = Figure(figsize=(11, 4.2), dpi=130, layout="constrained")
+    over_time, plane = figure.subplots(1, 2, width_ratios=(1.75, 1))
+    figure.suptitle(str(curve.about.get("song", "")), x=0.01, ha="left", fontweight="bold")
+    _over_time(over_time, curve)
+    figure.colorbar(_plane(plane, curve), ax=plane, label="seconds", shrink=0.85)
+    return figure
+
+
+def write_picture(curve: Curve, path: Path) -> Any:
+    """Draw the curve and write it to a file of the kind its name says; returns the figure."""
+    figure = draw(curve)
+    with replacing(path) as part:
+        try:
+            figure.savefig(part)
+        except ValueError as error:  # an unknown ending
+            raise InputError(f"{path}: {error}") from None
+    return figure
+
+
+def _over_time(axes: Any, curve: Curve) -> None:
+    middle = curve.times + 0.25
+    for values, name, colour in (
+        (curve.valence, "valence", _VALENCE),
+        (curve.arousal, "arousal", _AROUSAL),
+    ):
+        axes.plot(middle, values, color=colour, linewidth=1.8, label=name)
+    axes.axhline(0, color="0.6", linewidth=0.8)
+    axes.set(xlim=(0, curve.times[-1] + 0.5), ylim=(-1, 1), xlabel="seconds")
+    axes.set_ylabel("-1 unpleasant, calm      1 pleasant, excited")
+    axes.legend(loc="upper right", ncols=2, frameon=False)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _plane(axes: Any, curve: Curve) -> Any:
+    axes.plot(curve.valence, curve.arousal, color="0.75", linewidth=1)
+    dots = axes.scatter(curve.valence, curve.arousal, c=curve.times, cmap="viridis", s=14, zorder=2)
+    axes.annotate("start", (curve.valence[0], curve.arousal[0]), fontsize=8, fontweight="bold")
+    axes.axhline(0, color="0.6", linewidth=0.8)
+    axes.axvline(0, color="0.6", linewidth=0.8)
+    for x, y, across, up, words in _CORNERS:
+        axes.text(x, y, words, ha=across, va=up, color="0.4", fontsize=9)
+    axes.set(xlim=(-1, 1), ylim=(-1, 1), xlabel="valence", ylabel="arousal", aspect="equal")
+    axes.set(xticks=np.linspace(-1, 1, 5), yticks=np.linspace(-1, 1, 5))
+    return dots

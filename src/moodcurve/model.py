@@ -1,0 +1,236 @@
+"""The bundle: a trained model on disk, and in memory.
+
+A bundle is a folder with `manifest.json` (what the model is: scales, features, training, figures,
+licence) and `weights.npz` (plain arrays, never a pickle). The manifest holds the sha256 of the
+weights and of itself; a bundle that does not match is refused with the reason.
+"""
+
+import hashlib
+import io
+import json
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from moodcurve import __version__, features
+from moodcurve.errors import InputError
+from moodcurve.network import Array, Network, from_arrays, to_arrays
+
+FORMAT = 1
+DEFAULT = "default"
+DIMENSIONS = ("valence", "arousal")
+_MANIFEST, _WEIGHTS = "manifest.json", "weights.npz"
+
+
+@dataclass(frozen=True, eq=False)
+class Fusion:
+    """What predicts one dimension: groups of networks, one network a scale, and their ELM.
+
+    The supervectors of each group's networks go through the ELM, and the groups' fused
+    predictions are averaged (paper, section 3.5; the paper has two groups, here any number).
+    """
+
+    groups: tuple[tuple[Network, ...], ...]  # (G groups, S scales), scales as in `Model.scales`
+    elm_weights: Array  # (3 S, N)
+    elm_bias: Array  # (N,)
+    elm_beta: Array  # (N,)
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A trained model.
+
+    Attributes:
+        scales: lengths of the networks' sequences in half-seconds.
+        window: seconds of audio that a feature row summarises.
+        mean, deviation: (260,) of each feature over the training rows.
+        limit: standardised features are clipped to +-limit; None leaves them.
+        fusions: valence's and arousal's.
+        about: all else that the manifest says: name, licence, training (with the training labels'
+            mean, the constant predictor), figures.
+    """
+
+    scales: tuple[int, ...]
+    window: float
+    mean: Array
+    deviation: Array
+    limit: float | None
+    fusions: Mapping[str, Fusion]
+    about: Mapping[str, Any]
+
+    def standardise(self, rows: np.ndarray) -> Array:
+        """Features (n, 260) -> float32 (n, 260) with the training rows' mean 0 and deviation 1."""
+        z = ((rows - self.mean) / self.deviation).astype(np.float32)
+        return z if self.limit is None else np.clip(z, -self.limit, self.limit)
+
+
+def installed() -> list[str]:
+    """Names of the models that come with moodcurve."""
+    folder = resources.files("moodcurve") / "models"
+    return sorted(item.name for item in folder.iterdir() if (item / _MANIFEST).is_file())
+
+
+def find(model: str | Path) -> Path:
+    """The bundle's folder for the name of an installed model or a path. Raises InputError."""
+    if str(model) in installed():
+        return Path(str(resources.files("moodcurve") / "models" / str(model)))
+    if not Path(model).exists():
+        raise InputError(
+            f"{model}: no such model; give the folder of one, or one of: {', '.join(installed())}"
+        )
+    return Path(model)
+
+
+def describe(name: str) -> str:
+    """A paragraph on an installed model: trained on what, measured how, under which licence."""
+    manifest = read_manifest(find(name))
+    training, lines = manifest["training"], [name]
+    lines.append(
+        f"  trained on  {', '.join(training['corpora'])}: {training['songs']} songs, "
+        f"{training['labelled_rows']} labelled half-seconds"
+    )
+    for title, row in manifest["figures"].items():
+        lines.append(f"  {title}")
+        for dimension in DIMENSIONS:
+            figures = ", ".join(f"{key} {value:.3f}" for key, value in row[dimension].items())
+            lines.append(f"    {dimension}  {figures}")
+    lines.append(f"  licence     {manifest['licence']}")
+    return "\n".join(lines)
+
+
+def save(model: Model, folder: Path) -> None:
+    """Write the bundle to `folder`: beside it first, then renamed, replacing a bundle there.
+
+    Raises InputError where something else has that name or it cannot be written.
+    """
+    check_writable(folder)
+    arrays: dict[str, np.ndarray] = {"mean": model.mean, "deviation": model.deviation}
+    for dimension, fusion in model.fusions.items():
+        for g, group in enumerate(fusion.groups):
+            for scale, network in zip(model.scales, group, strict=True):
+                for key, array in to_arrays(network).items():
+                    arrays[f"{dimension}/{g}/{scale}/{key}"] = array
+        for key in ("elm_weights", "elm_bias", "elm_beta"):
+            arrays[f"{dimension}/{key}"] = getattr(fusion, key)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **arrays)
+    manifest = {
+        "format": FORMAT,
+        "moodcurve": __version__,
+        "features": {"extractor": features.VERSION, "window_s": model.window},
+        "scales": list(model.scales),
+        "groups": len(model.fusions[DIMENSIONS[0]].groups),
+        "limit": model.limit,
+        **model.about,
+        "weights_sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
+    }
+    manifest["manifest_sha256"] = _fingerprint(manifest)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+        part.chmod(0o755)
+        (part / _WEIGHTS).write_bytes(buffer.getvalue())
+        text = json.dumps(manifest, indent=2, ensure_ascii=False)
+        (part / _MANIFEST).write_text(text + "\n", encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        part.rename(folder)
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
+
+
+def check_writable(folder: Path) -> None:
+    """Raise InputError if `folder` is there and is neither empty nor a bundle."""
+    if folder.is_file() or (
+        folder.is_dir() and any(folder.iterdir()) and not (folder / _MANIFEST).is_file()
+    ):
+        raise InputError(f"{folder}: exists and is not a model; choose another name")
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a bundle, checked. Raises InputError where it is not of use here."""
+    path = folder / _MANIFEST
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(manifest, dict):
+            raise ValueError
+    except OSError:
+        raise InputError(f"{folder}: not a model: no {_MANIFEST} in it") from None
+    except ValueError:
+        raise InputError(f"{path}: corrupt (not JSON); copy or train the model again") from None
+    if manifest.get("format") != FORMAT:
+        raise InputError(
+            f"{folder}: a model of format {manifest.get('format')}, made with moodcurve "
+            f"{manifest.get('moodcurve')}; moodcurve {__version__} reads format {FORMAT}: "
+            "train it again or install that version"
+        )
+    if manifest.get("manifest_sha256") != _fingerprint(manifest):
+        raise InputError(f"{path}: corrupt or edited (sha256 differs); copy or train it again")
+    extractor = manifest["features"]["extractor"]
+    if extractor != features.VERSION:
+        raise InputError(
+            f"{folder}: made with other features ({extractor}) than these "
+            f"({features.VERSION}); train it again"
+        )
+    return manifest
+
+
+def load(model: str | Path = DEFAULT) -> Model:
+    """Read an installed model by its name or a bundle by its path.
+
+    Raises InputError where it is missing, corrupt, from another version or for other features.
+    """
+    folder = find(model)
+    manifest = read_manifest(folder)
+    path = folder / _WEIGHTS
+    try:
+        content = path.read_bytes()
+    except OSError:
+        raise InputError(f"{path}: missing; copy or train the model again") from None
+    if hashlib.sha256(content).hexdigest() != manifest["weights_sha256"]:
+        raise InputError(f"{path}: corrupt (sha256 differs); copy or train the model again")
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+    except (ValueError, zipfile.BadZipFile):
+        raise InputError(f"{path}: not an archive of arrays; train the model again") from None
+    scales = tuple(manifest["scales"])
+    return Model(
+        scales=scales,
+        window=manifest["features"]["window_s"],
+        mean=arrays["mean"],
+        deviation=arrays["deviation"],
+        limit=manifest["limit"],
+        fusions={d: _fusion(arrays, d, manifest["groups"], scales) for d in DIMENSIONS},
+        about={key: manifest[key] for key in ("name", "licence", "training", "figures")},
+    )
+
+
+def _fusion(
+    arrays: Mapping[str, np.ndarray], dimension: str, groups: int, scales: tuple[int, ...]
+) -> Fusion:
+    def network(prefix: str) -> Network:
+        own = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+        return from_arrays(own)
+
+    return Fusion(
+        groups=tuple(
+            tuple(network(f"{dimension}/{g}/{scale}/") for scale in scales) for g in range(groups)
+        ),
+        elm_weights=arrays[f"{dimension}/elm_weights"],
+        elm_bias=arrays[f"{dimension}/elm_bias"],
+        elm_beta=arrays[f"{dimension}/elm_beta"],
+    )
+
+
+def _fingerprint(manifest: Mapping[str, Any]) -> str:
+    """sha256 of the manifest but for the fingerprint itself."""
+    rest = {key: value for key, value in manifest.items() if key != "manifest_sha256"}
+    return hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()

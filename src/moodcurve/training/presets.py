@@ -1,0 +1,68 @@
+"""Named ways to train: the paper's, and the one that trains well in an evening."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from moodcurve.errors import InputError
+from moodcurve.training.loop import Settings
+
+SCALES = (10, 20, 30, 60)  # half-seconds (paper, section 3.2.2)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Everything that decides how a model is trained.
+
+    Attributes:
+        layers, units: of each network; units are both directions together, as in CURRENNT.
+        sigma: of the initial weights, N(0, sigma).
+        settings: of the training loop.
+        partitions: number of validation sets, and so of networks a scale.
+        share: of the songs in each validation set.
+        limit: standardised features are clipped to +-limit; None leaves them as they are.
+        elm_nodes, elm_ridge: of the fusion; ridge 0 is the plain pseudo-inverse.
+    """
+
+    layers: int
+    units: int
+    sigma: float
+    settings: Settings
+    partitions: int
+    share: float
+    limit: float | None
+    elm_nodes: int
+    elm_ridge: float
+
+
+_PAPER = Settings()  # its defaults are the paper's
+
+PRESETS: Mapping[str, Preset] = {
+    "default": Preset(
+        layers=1,
+        units=32,
+        sigma=0.1,
+        settings=Settings(
+            optimiser="adam",
+            error="mean",
+            learning_rate=2e-3,
+            weight_decay=0.01,
+            noise=0.6,
+            batch=50,
+            epochs=60,
+            patience=10,
+        ),
+        partitions=5,
+        share=0.2,
+        limit=5.0,
+        elm_nodes=50,
+        elm_ridge=1.0,
+    ),
+    "paper-2016": Preset(5, 250, 0.1, _PAPER, 5, 0.05, None, 100, 0.0),
+}
+
+
+def preset(name: str) -> Preset:
+    """The preset of that name. Raises InputError for an unknown one."""
+    if name not in PRESETS:
+        raise InputError(f"--preset {name}: no such preset; use one of: {', '.join(PRESETS)}")
+    return PRESETS[name]
