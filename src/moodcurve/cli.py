@@ -149,7 +149,7 @@ def _train(options: argparse.Namespace) -> int:
     from moodcurve.model import check_writable, save
 
     try:
-        from moodcurve.training.ensemble import train_model
+        from moodcurve.training.ensemble import learned, train_model
         from moodcurve.training.presets import preset
     except ImportError as error:
         raise InputError(
@@ -162,7 +162,7 @@ def _train(options: argparse.Namespace) -> int:
     corpora = [read_corpus(folder) for folder in options.corpora]
     model = train_model(corpora, chosen, options.output.name)
     save(model, options.output)
-    _say(f"wrote {options.output}")
+    _say(f"{learned(model)}\nwrote {options.output}")
     return OK
 
 

@@ -64,7 +64,7 @@ def cached_rows(path: Path, window: float = WINDOW) -> np.ndarray:
         rows: np.ndarray = np.load(entry, allow_pickle=False)
         if rows.ndim == 2 and rows.shape[1] == len(FEATURE_NAMES):
             return rows
-    except (OSError, ValueError):
+    except (OSError, ValueError, EOFError):
         pass  # not there yet, or damaged: made again
     rows = rows_of(read_blocks(path), window)
     with replacing(entry) as part, part.open("wb") as file:

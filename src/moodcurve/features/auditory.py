@@ -60,8 +60,8 @@ def mel_bands(power: Float32) -> Float64:
 
 def loudness(bands: Float64) -> Float64:
     """audspec_lengthL1norm: mean over the bands of (equal-loudness x power) ^ 0.33, (n,)."""
-    each: Float64 = (np.maximum(bands, _LEAST) * _EQUAL_LOUDNESS) ** LOUDNESS_POWER
-    return each.mean(axis=1)
+    mean: Float64 = np.mean((np.maximum(bands, _LEAST) * _EQUAL_LOUDNESS) ** LOUDNESS_POWER, axis=1)
+    return mean
 
 
 class Rasta:

@@ -91,6 +91,25 @@ def train_on_songs(
     return Model(SCALES, WINDOW, mean, deviation, preset.limit, fusions, about)
 
 
+def learned(model: Model) -> str:
+    """What training has come to, as text: the validation error of each part of the model."""
+    training = model.about["training"]
+    errors = training["validation_rmse"]
+    lines = [
+        f"{training['songs']} songs, {training['labelled_rows']} labelled half-seconds; "
+        "RMSE on songs held out for validation:",
+        f"{'':14}{'valence':>9}{'arousal':>9}",
+    ]
+    for system in errors[DIMENSIONS[0]]:
+        cells = "".join(f"{errors[dimension][system]:9.3f}" for dimension in DIMENSIONS)
+        lines.append(f"  {system:12}{cells}")
+    lines.append(
+        "(the networks were stopped, and the fusion was fitted, on these songs: "
+        "measure on others\nwith `moodcurve evaluate`)"
+    )
+    return "\n".join(lines)
+
+
 def _moments(songs: Sequence[LabelledRows]) -> tuple[Array, Array]:
     """Mean and standard deviation of each feature over the labelled rows; a constant one has 1."""
     rows = np.concatenate([s.rows[~np.isnan(s.labels[:, 0])] for s in songs], dtype=np.float64)

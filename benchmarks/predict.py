@@ -1,0 +1,126 @@
+"""What a curve costs: time and memory of each stage, and how the cost grows with the song.
+
+    python benchmarks/predict.py [SONG] [--model default]
+
+Without SONG, the example song is repeated to four minutes and written as mp3. One thread.
+"""
+
+import argparse
+import os
+import resource
+import tempfile
+import time
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")  # before numpy is imported
+
+import numpy as np  # noqa: E402
+import soundfile  # noqa: E402
+
+from moodcurve.audio import SAMPLE_RATE, read, read_blocks  # noqa: E402
+from moodcurve.fusion import elm_output, supervectors  # noqa: E402
+from moodcurve.model import Model, load  # noqa: E402
+from moodcurve.predict import File2Curve, scale_outputs  # noqa: E402
+from moodcurve.rows import rows_of  # noqa: E402
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "four_moods.ogg"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("song", nargs="?", type=Path)
+    parser.add_argument("--model", default="default")
+    options = parser.parse_args()
+    model = load(options.model)
+    with tempfile.TemporaryDirectory() as folder:
+        song = options.song or repeated(EXAMPLE, 4, Path(folder))
+        stages(song, model)
+        growth(options.song or EXAMPLE, model, Path(folder))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(f"\nmost memory the whole process ever held: {peak:.0f} MB")
+
+
+def stages(song: Path, model: Model) -> None:
+    """Time and peak of allocations of each stage of one song."""
+    blocks = list(read_blocks(song))
+    minutes = sum(map(len, blocks)) / SAMPLE_RATE / 60
+    rows = model.standardise(rows_of(blocks, model.window))
+    outputs = networks(model, rows)
+    print(f"{song.name}: {minutes:.1f} minutes, model {model.about['name']}\n")
+    print(f"{'stage':24}{'seconds':>10}{'s / minute':>12}{'peak MB':>10}")
+    total = 0.0
+    for name, stage in (
+        ("decode", lambda: [None for _ in read_blocks(song)]),
+        ("features", lambda: rows_of(blocks, model.window)),
+        ("networks, 4 scales", lambda: networks(model, rows)),
+        ("fusion", lambda: fusion(model, outputs)),
+    ):
+        seconds, peak = timed(stage), allocated(stage)
+        total += seconds
+        print(f"{name:24}{seconds:10.3f}{seconds / minutes:12.4f}{peak:10.1f}")
+    print(f"{'all':24}{total:10.3f}{total / minutes:12.4f}")
+    print(f"\n{60 * minutes / total:.0f} times faster than the music plays, on one core")
+
+
+def growth(song: Path, model: Model, folder: Path) -> None:
+    """Seconds a minute of music, from file to curve, for songs of growing length."""
+    print(f"\n{'minutes of music':24}{'seconds':>10}{'s / minute':>12}")
+    file2curve = File2Curve(model)
+    for minutes in (1, 4, 16):
+        path = repeated(song, minutes, folder)
+        seconds = timed(lambda path=path: file2curve(path))
+        print(f"{minutes:<24}{seconds:10.3f}{seconds / minutes:12.4f}")
+
+
+def networks(model: Model, rows: np.ndarray) -> list[np.ndarray]:
+    return [
+        scale_outputs(group, model.scales, rows)
+        for fusion in model.fusions.values()
+        for group in fusion.groups
+    ]
+
+
+def fusion(model: Model, outputs: list[np.ndarray]) -> list[np.ndarray]:
+    every = [f for f in model.fusions.values() for _ in f.groups]
+    return [
+        elm_output(supervectors(output), f.elm_weights, f.elm_bias, f.elm_beta)
+        for f, output in zip(every, outputs, strict=True)
+    ]
+
+
+def timed(stage: Callable[[], Any], runs: int = 3) -> float:
+    """Least of a few runs, in seconds: the one least disturbed by others on the machine."""
+    found = []
+    for _ in range(runs):
+        start = time.perf_counter()
+        stage()
+        found.append(time.perf_counter() - start)
+    return min(found)
+
+
+def allocated(stage: Callable[[], Any]) -> float:
+    """Peak of what the stage allocates on top of its input, in MB."""
+    tracemalloc.start()
+    stage()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak / 1e6
+
+
+def repeated(song: Path, minutes: int, folder: Path) -> Path:
+    """The song over and over, as an mp3 of that length."""
+    audio = read(song)
+    path = folder / f"{minutes}min.mp3"
+    whole = np.resize(audio, minutes * 60 * SAMPLE_RATE)
+    with soundfile.SoundFile(path, "w", SAMPLE_RATE, 1, format="MP3") as file:
+        for start in range(0, len(whole), SAMPLE_RATE):
+            file.write(whole[start : start + SAMPLE_RATE])
+    return path
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,130 @@
+import numpy as np
+import pytest
+
+from moodcurve.features import FEATURE_NAMES, row_count, summarise
+from moodcurve.features.summary import derivative, moving_average
+
+
+def random_descriptors(frames, seed=0):
+    """65 columns; F0 (column 0) is 0 in about a third of the frames, in stretches."""
+    rng = np.random.default_rng(seed)
+    values = rng.normal(3, 1, (frames, 65))
+    values[np.sin(np.arange(frames) / 6) > 0.5, 0] = 0
+    return values.astype(np.float32)
+
+
+def test_260_official_names():
+    assert len(FEATURE_NAMES) == len(set(FEATURE_NAMES)) == 260
+    assert FEATURE_NAMES[0] == "F0final_sma_stddev"
+    assert FEATURE_NAMES[1] == "F0final_sma_amean"
+    assert FEATURE_NAMES[-1] == "pcm_fftMag_mfcc_sma_de[14]_amean"
+    assert FEATURE_NAMES[130] == "F0final_sma_de_stddev"
+    assert FEATURE_NAMES[102:104] == (
+        "pcm_fftMag_mfcc_sma[1]_stddev",
+        "pcm_fftMag_mfcc_sma[1]_amean",
+    )
+    assert FEATURE_NAMES.index("pcm_RMSenergy_sma_amean") == 17
+    assert FEATURE_NAMES.index("pcm_fftMag_fband250-650_sma_stddev") == 72
+    assert FEATURE_NAMES.index("audSpec_Rfilt_sma_de[25]_amean") == 130 + 71
+
+
+def test_moving_average_by_brute_force():
+    values = random_descriptors(40).astype(float)
+    out = moving_average(values)
+    for t in range(40):
+        near = [values[min(max(s, 0), 39)] for s in (t - 1, t, t + 1)]
+        assert out[t, 1:] == pytest.approx(np.mean(near, axis=0)[1:])
+        voiced = [v[0] for v in near if v[0] > 0]
+        assert out[t, 0] == pytest.approx(np.mean(voiced) if values[t, 0] > 0 else 0)
+
+
+def test_derivative_by_brute_force():
+    """Slope of numpy's least-squares line through five frames."""
+    values = random_descriptors(40, seed=1).astype(float)
+    out = derivative(values)
+    for t in range(40):
+        near = np.array([values[min(max(s, 0), 39)] for s in range(t - 2, t + 3)])
+        slope = np.polyfit(np.arange(-2, 3), near, 1)[0]
+        assert out[t, 6:] == pytest.approx(slope[6:])
+        inside = (near[:, 0] > 0).all()
+        assert out[t, :6] == pytest.approx(slope[:6] if inside else 0)
+
+
+def test_derivative_of_a_ramp_is_its_slope():
+    ramp = np.outer(np.arange(1.0, 21.0), np.full(65, 0.25))
+    assert derivative(ramp)[2:-2] == pytest.approx(np.full((16, 65), 0.25))
+
+
+@pytest.mark.parametrize("window", [0.5, 1.0, 2.0])
+def test_rows_by_brute_force(window):
+    values = random_descriptors(437)
+    width = int(window * 100)
+    rows = row_count(437, window)
+    assert rows == 1 + (437 - width) // 50
+    out = summarise(values, rows, window)
+    assert out.shape == (rows, 260)
+    assert out.dtype == np.float32
+    smooth = moving_average(values.astype(float))
+    slope = derivative(smooth)
+    for k in range(rows):
+        for d in range(65):
+            for base, series in ((0, smooth), (130, slope)):
+                inside = series[50 * k : 50 * k + width, d]
+                mean = sum(inside) / width
+                deviation = np.sqrt(sum((inside - mean) ** 2) / width)
+                assert out[k, base + 2 * d] == pytest.approx(deviation, rel=1e-4, abs=1e-6)
+                assert out[k, base + 2 * d + 1] == pytest.approx(mean, rel=1e-4, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("frames", "window", "rows"),
+    [
+        (4498, 1.0, 88),
+        (4495, 1.0, 88),  # a song of 45 s
+        (4500, 1.0, 89),
+        (4498, 0.5, 89),
+        (150, 1.0, 2),
+        (149, 1.0, 1),
+        (100, 1.0, 1),
+        (100, 0.5, 2),
+        (1, 1.0, 1),
+    ],
+)
+def test_row_counts(frames, window, rows):
+    assert row_count(frames, window) == rows
+
+
+def test_tail_rows_take_the_last_whole_window():
+    values = random_descriptors(437)
+    out = summarise(values, 9)
+    assert (out[:7] == summarise(values, 7)).all()
+    smooth = moving_average(values.astype(float))
+    assert out[7] == pytest.approx(out[8])
+    assert out[7, 1:130:2] == pytest.approx(smooth[337:437].mean(axis=0), rel=1e-5)
+
+
+@pytest.mark.parametrize("frames", [1, 2, 5, 47, 99])
+def test_a_song_shorter_than_a_window_is_summarised_whole(frames):
+    values = random_descriptors(frames)
+    out = summarise(values, 2)
+    smooth = moving_average(values.astype(float))
+    assert out[0, 1:130:2] == pytest.approx(smooth.mean(axis=0), rel=1e-5)
+    assert out[0, 0:130:2] == pytest.approx(smooth.std(axis=0), rel=1e-4, abs=1e-6)
+    assert (out[1] == out[0]).all()
+
+
+def test_rows_do_not_depend_on_the_pieces_they_are_made_in():
+    """More than 600 rows, the size of a piece, against the same rows alone."""
+    values = random_descriptors(50 * 640)
+    out = summarise(values, row_count(len(values)))
+    assert len(out) == 639
+    for row in (599, 600, 601):
+        near = values[50 * (row - 2) : 50 * (row + 4)]
+        assert out[row] == pytest.approx(summarise(near, 5)[2], rel=1e-4, abs=1e-6)
+
+
+def test_a_constant_has_no_deviation_and_no_slope():
+    out = summarise(np.full((300, 65), 2.5, np.float32), 5)
+    assert out[:, 1:130:2] == pytest.approx(2.5)
+    assert out[:, 0:130:2] == pytest.approx(0, abs=1e-6)
+    assert out[:, 130:] == pytest.approx(0, abs=1e-6)
