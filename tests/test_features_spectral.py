@@ -211,11 +211,22 @@ def test_sharpness_is_1_acum_at_1_khz_and_rises():
 
 
 def test_sharpness_below_16_bark_is_the_bark_scale():
-    """0.11 z; at 500 Hz, 1 kHz and 2 kHz Zwicker's table gives 5, 8.5 and 13 Bark."""
-    for k, bark in ((12, 5.0), (23, 8.5), (46, 13.0)):
+    """0.11 z; at 130 Hz, 500 Hz, 1 kHz and 2 kHz Zwicker's table has 1.3, 5, 8.5 and 13 Bark."""
+    for k, bark in ((3, 1.3), (12, 5.0), (23, 8.5), (46, 13.0)):
         one = np.zeros(512)
         one[k - 1] = 1.0
         assert of(one)[0, SHARPNESS] == pytest.approx(0.11 * bark, rel=0.05)
+
+
+def test_sharpness_weighs_what_lies_over_16_bark():
+    """As documented: z (1 + 0.11102 (z - 16)^1.58524), z beyond 20.1 corrected by 0.22."""
+    for k in (100, 250, 400, 512):
+        z = 26.81 / (1 + 1960 / (k * WIDTH)) - 0.53
+        z += 0.22 * max(z - 20.1, 0)
+        one = np.zeros(512)
+        one[k - 1] = 1.0
+        expected = 0.11 * z * (1 + 0.11102 * (z - 16) ** 1.58524)
+        assert of(one)[0, SHARPNESS] == pytest.approx(expected, rel=1e-6)
 
 
 def test_level_changes_only_what_has_a_level():

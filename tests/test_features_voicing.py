@@ -5,8 +5,10 @@ import pytest
 
 from moodcurve.audio import SAMPLE_RATE
 from moodcurve.features import descriptors
+from moodcurve.features import voicing as voicing_module
 from moodcurve.features.frames import long_magnitudes
-from moodcurve.features.voicing import PitchTrack, candidates, next_period, subharmonic_sum
+from moodcurve.features.voicing import Periods, PitchTrack, candidates, next_period, subharmonic_sum
+from moodcurve.features.voicing import _describe as describe_periods
 
 F0, VOICING, JITTER, JITTER_DDP, SHIMMER, HNR = range(6)
 
@@ -52,6 +54,13 @@ def test_pitch_of_tones(make, frequency):
     values = voicing_of(make(frequency))
     assert values[:, F0] == pytest.approx(frequency, rel=0.01)
     assert values[:, VOICING].min() > 0.68
+
+
+def test_pitch_is_finer_than_the_points_of_the_axis():
+    """They lie 0.66 % apart; the tones lie anywhere between them."""
+    tones = 200 * 1.0066 ** (np.arange(8) / 8)
+    found = [voicing_of(harmonic_tone(frequency))[:, F0].mean() for frequency in tones]
+    assert np.ptp(found / tones) < 1e-3
 
 
 def test_pitch_of_a_missing_fundamental():
@@ -131,6 +140,31 @@ def test_shimmer_of_alternating_amplitudes():
     assert values[:, JITTER].max() < 1e-3
 
 
+@pytest.mark.parametrize("stretch", [0, 1])
+def test_jitter_and_shimmer_do_not_reach_over_a_pause(stretch):
+    """Four periods of 300 samples, three of 400, half as loud, in one stretch or in two."""
+    length, amplitude = np.array([300.0] * 4 + [400] * 3), np.array([1.0] * 4 + [0.5] * 3)
+    begin = np.array([0.0, 300, 600, 900, 1300, 1700, 2100])
+    likeness, number = np.full(7, 0.99), np.array([0] * 4 + [stretch] * 3)
+    periods = np.column_stack([begin, length, amplitude, likeness, number])
+    values = describe_periods(periods, np.array([0]), np.array([140.0]))[0]
+    jump = 0 if stretch else 1
+    assert values[0] == pytest.approx(jump * (100 / 6) / (2400 / 7))
+    assert values[1] == pytest.approx(jump * (200 / 5) / (2400 / 7))
+    assert values[2] == pytest.approx(jump * (0.5 / 6) / (5.5 / 7))
+    assert values[3] == pytest.approx(10 * np.log10(99))
+
+
+def test_a_pause_begins_another_stretch():
+    """Seen in the periods that are kept for the frames not yet described, 24 to 29."""
+    samples = pulses([300] * 60, np.ones(60)).astype(np.float32)
+    f0 = np.full(30, SAMPLE_RATE / 300)
+    f0[27] = 0.0
+    periods = Periods()
+    periods.push(samples, f0, last=False)
+    assert len(np.unique(periods._periods[:, 4])) == 2
+
+
 @pytest.mark.parametrize("ratio", [5, 10, 20])
 def test_harmonics_to_noise_ratio_in_db(ratio):
     tone = harmonic_tone(200)
@@ -166,6 +200,15 @@ def test_candidates_hold_the_pitch_and_its_octaves():
     assert (voicing[~valid] == 0).all()
 
 
+def test_a_candidate_under_the_mean_is_not_voiced_at_all(monkeypatch):
+    total = np.where(np.arange(1024) < 700, 0.1, 1.0).astype(np.float32)[np.newaxis]
+    total[0, 300] = 0.2  # 183 Hz, far under the mean
+    monkeypatch.setattr(voicing_module, "subharmonic_sum", lambda magnitude: total)
+    frequency, voicing = candidates(np.zeros((1, 2049), np.float32))
+    assert frequency.max() == pytest.approx(183, rel=0.01)
+    assert (voicing == 0).all()
+
+
 def test_subharmonic_sum_of_one_line():
     """One line at f gives 0.85^(h-1) at f / h, for the harmonics that stay on the axis."""
     magnitude = np.zeros((1, 2049), np.float32)
@@ -175,6 +218,15 @@ def test_subharmonic_sum_of_one_line():
     line = 400 * SAMPLE_RATE / 4096
     heights = [total[np.abs(np.log2(axis * h / line)) < 0.01].max() for h in range(1, 16)]
     assert heights == pytest.approx(heights[0] * 0.85 ** np.arange(15), rel=0.02)
+
+
+def test_subharmonic_sum_smooths_the_spectrum():
+    """By (1, 2, 1) / 4: half of a line stays at its place, a quarter a bin beside it."""
+    magnitude = np.zeros((1, 2049), np.float32)
+    magnitude[0, 60] = 1.0
+    axis = np.geomspace(25, SAMPLE_RATE / 2, 1024) * 4096 / SAMPLE_RATE  # in bins
+    total = subharmonic_sum(magnitude)[0]
+    assert np.interp([59, 60, 61], axis, total) == pytest.approx([0.25, 0.5, 0.25], abs=0.02)
 
 
 def path_cost(states, frequency, voicing):

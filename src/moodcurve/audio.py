@@ -8,6 +8,7 @@ mean. Whatever cannot be used raises `InputError`, possibly after blocks have be
 a file may show only where it happens.
 """
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -144,9 +145,12 @@ def _convert(name: str, chunks: Chunks) -> Iterator[np.ndarray]:
 def _decode_soundfile(path: Path, block_seconds: float) -> Chunks:
     import soundfile
 
-    with path.open("rb") as file:
+    with path.open("rb", buffering=0) as file:
+        # By its descriptor, where the system lets one: a Ctrl-C during a call back into Python is
+        # lost.
+        source = file if os.name == "nt" else file.fileno()
         try:
-            sound = soundfile.SoundFile(file)
+            sound = soundfile.SoundFile(source, closefd=False)
         except (soundfile.SoundFileError, TypeError):  # TypeError: headerless .raw
             raise InputError(_not_sound(path)) from None
         with sound:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,17 +21,23 @@ OK, FAILED, MISUSED = 0, 1, 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code: 0 done, 1 some input failed, 2 nothing was done."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a name that cannot be printed stops nothing
+        sys.stdout.reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
+        sys.stdout.flush()
     except InputError as error:
         _complain(error)
         return MISUSED
     except KeyboardInterrupt:
         _note("stopped")
         return 130
-    except BrokenPipeError:  # whoever read our output has gone
-        sys.stderr.close()
+    except OSError as error:  # a full disk, a name too long; or whoever read our output has gone
+        if not isinstance(error, BrokenPipeError):
+            _complain(InputError(f"{error.filename or 'standard output'}: {error.strerror}"))
+        if error.filename is None:  # else Python would try once more as it ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return FAILED
     return code
 
@@ -83,10 +91,14 @@ def _predict(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from moodcurve.audio import find_songs
+    from moodcurve.export.picture import check_matplotlib
+    from moodcurve.files import check_folder
     from moodcurve.predict import File2Curve
 
     if options.output is None and (options.plot or options.skip_existing):
         raise InputError("--plot and --skip-existing need a folder for the files: give -o DIR")
+    if options.plot:
+        check_matplotlib()
     songs, problems = find_songs(options.paths)
     for problem in problems:
         _complain(problem)
@@ -99,6 +111,8 @@ def _predict(options: argparse.Namespace) -> int:
         _note(f"{len(songs) - len(jobs)} of {len(songs)} songs have a curve already")
     failed = len(problems)
     file2curve = File2Curve(options.model)
+    if options.output and jobs:
+        check_folder(options.output)
     with tqdm(unit=" s of music", delay=2, disable=None, leave=False) as bar:
         for number, (song, stem) in enumerate(jobs, start=1):
             bar.set_description(f"{number}/{len(jobs)} {song.name[:30]}", refresh=False)
@@ -120,11 +134,11 @@ def _write(curve: Curve, folder: Path, stem: str, plot: bool) -> None:
     """Write a song's files; the CSV last, so that where it is, the others are too."""
     from moodcurve.export.json import write_about
 
-    write_about(curve, folder / f"{stem}.json")
     written = [folder / f"{stem}.csv"]
     if plot:
         written.append(folder / f"{stem}.png")
         curve.plot(written[-1])
+    write_about(curve, folder / f"{stem}.json")
     curve.to_csv(written[0])
     if curve.about["silent_rows"] == len(curve.valence):
         _note(f"{curve.about['file']}: silent from end to end; its curve is neutral (0)")

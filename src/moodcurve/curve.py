@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +78,7 @@ class Curve:
         """
         found: list[tuple[float, float, str]] = []
         edges = np.linspace(0, len(self.valence), min(parts, len(self.valence)) + 1).astype(int)
-        for low, high in zip(edges[:-1], edges[1:], strict=True):
+        for low, high in pairwise(edges):
             pleasant = bool(self.valence[low:high].mean() >= 0)
             words = _QUADRANTS[pleasant, bool(self.arousal[low:high].mean() >= 0)]
             start = HOP * low

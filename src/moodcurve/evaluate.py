@@ -1,6 +1,7 @@
 """How good is a model on a corpus: beside the constant predictor, pooled, by song and by group."""
 
 import json
+import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,8 +74,11 @@ def compare(
 def table(figures: Figures) -> str:
     """The figures as text, at most 80 columns wide."""
     lines = [
-        f"{figures['model']} on {figures['corpus']}: {figures['songs']} songs, "
-        f"{figures['systems']['model']['valence']['pooled']['rows']} labelled half-seconds",
+        *textwrap.wrap(
+            f"{figures['model']} on {figures['corpus']}: {figures['songs']} songs, "
+            f"{figures['systems']['model']['valence']['pooled']['rows']} labelled half-seconds",
+            80,
+        ),
         "",
         f"{'':28}{'valence':^24}  {'arousal':^24}",
         f"{'':28}{'RMSE':>8}{'r':>8}{'CCC':>8}  {'RMSE':>8}{'r':>8}{'CCC':>8}",
@@ -83,7 +87,7 @@ def table(figures: Figures) -> str:
         *_block("by song: spread (sd)", figures, _of_songs("sd")),
     ]
     for name, group in figures["groups"].items():
-        lines += _block(f"{name[:20]} ({group['songs']})", group, _pooled)
+        lines += _block(f"{name[:60]} ({group['songs']})", group, _pooled)
     return "\n".join(lines)
 
 

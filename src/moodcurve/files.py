@@ -1,5 +1,7 @@
 """Writing files so that nothing half-written is ever left under its name."""
 
+import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,19 +9,34 @@ from pathlib import Path
 from moodcurve.errors import InputError
 
 
+def check_folder(folder: Path) -> None:
+    """Make `folder` if need be, and raise InputError where no file can be written into it."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; rename it to `path` if the block ends well.
 
-    The parent folder is made. Raises InputError where it cannot be written to.
+    The parent folder is made. No two writers share a temporary path, and it is short, whatever the
+    length of the name. Raises InputError where the file cannot be written.
     """
-    part = path.with_name(f".{path.name}.part{path.suffix}")
+    part = path.with_name(f".{uuid.uuid4().hex}.part{path.suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        part.replace(path)
+        try:
+            yield part
+            part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"{path}: cannot be written ({reason}); choose another place") from None
-    finally:
-        part.unlink(missing_ok=True)
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    reason = error.strerror or str(error)
+    return InputError(f"{path}: cannot be written ({reason}); choose another place")

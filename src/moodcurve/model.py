@@ -8,8 +8,8 @@ weights and of itself; a bundle that does not match is refused with the reason.
 import hashlib
 import io
 import json
-import shutil
 import tempfile
+import textwrap
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +21,7 @@ import numpy as np
 
 from moodcurve import __version__, features
 from moodcurve.errors import InputError
+from moodcurve.files import check_folder
 from moodcurve.network import Array, Network, from_arrays, to_arrays
 
 FORMAT = 1
@@ -74,7 +75,8 @@ class Model:
 def installed() -> list[str]:
     """Names of the models that come with moodcurve."""
     folder = resources.files("moodcurve") / "models"
-    return sorted(item.name for item in folder.iterdir() if (item / _MANIFEST).is_file())
+    items = folder.iterdir() if folder.is_dir() else ()
+    return sorted(item.name for item in items if (item / _MANIFEST).is_file())
 
 
 def find(model: str | Path) -> Path:
@@ -92,9 +94,12 @@ def describe(name: str) -> str:
     """A paragraph on an installed model: trained on what, measured how, under which licence."""
     manifest = read_manifest(find(name))
     training, lines = manifest["training"], [name]
-    lines.append(
-        f"  trained on  {', '.join(training['corpora'])}: {training['songs']} songs, "
-        f"{training['labelled_rows']} labelled half-seconds"
+    lines += textwrap.wrap(
+        f"{', '.join(training['corpora'])}: {training['songs']} songs, "
+        f"{training['labelled_rows']} labelled half-seconds",
+        width=79,
+        initial_indent="  trained on  ",
+        subsequent_indent=" " * 14,
     )
     for title, row in manifest["figures"].items():
         lines.append(f"  {title}")
@@ -132,26 +137,37 @@ def save(model: Model, folder: Path) -> None:
         "weights_sha256": hashlib.sha256(buffer.getvalue()).hexdigest(),
     }
     manifest["manifest_sha256"] = _fingerprint(manifest)
+    text = json.dumps(manifest, indent=2, ensure_ascii=False)
     try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-        part.chmod(0o755)
-        (part / _WEIGHTS).write_bytes(buffer.getvalue())
-        text = json.dumps(manifest, indent=2, ensure_ascii=False)
-        (part / _MANIFEST).write_text(text + "\n", encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
-        part.rename(folder)
+        with tempfile.TemporaryDirectory(prefix=".moodcurve-", dir=folder.parent) as scratch:
+            new, old = Path(scratch) / "new", Path(scratch) / "old"
+            new.mkdir()
+            (new / _WEIGHTS).write_bytes(buffer.getvalue())
+            (new / _MANIFEST).write_text(text + "\n", encoding="utf-8")
+            if folder.exists():
+                folder.rename(old)
+            try:
+                new.rename(folder)
+            except OSError:
+                if old.exists():
+                    old.rename(folder)
+                raise
     except OSError as error:
-        raise InputError(f"{folder}: cannot be written ({error.strerror})") from None
+        reason = error.strerror or str(error)
+        raise InputError(f"{folder}: cannot be written ({reason}); choose another place") from None
 
 
 def check_writable(folder: Path) -> None:
-    """Raise InputError if `folder` is there and is neither empty nor a bundle."""
-    if folder.is_file() or (
-        folder.is_dir() and any(folder.iterdir()) and not (folder / _MANIFEST).is_file()
-    ):
+    """Raise InputError if a bundle cannot be written to `folder`, or holds the place of others.
+
+    A folder is replaced only where nothing but a bundle's files is in it.
+    """
+    empty_or_bundle = folder.is_dir() and (
+        {item.name for item in folder.iterdir()} <= {_MANIFEST, _WEIGHTS}
+    )
+    if not folder.name or (folder.exists() and not empty_or_bundle):
         raise InputError(f"{folder}: exists and is not a model; choose another name")
+    check_folder(folder.parent)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

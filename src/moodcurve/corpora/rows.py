@@ -1,9 +1,8 @@
 """A corpus as training and evaluation need it: feature rows beside labels, joined by time."""
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
+from functools import partial
 
 import numpy as np
 from tqdm import tqdm
@@ -13,6 +12,7 @@ from moodcurve.errors import InputError
 from moodcurve.features import HOP, WINDOW
 from moodcurve.network import Array
 from moodcurve.rows import cached_rows
+from moodcurve.workers import in_processes
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,16 +35,15 @@ def labelled_rows(songs: Sequence[Song], window: float = WINDOW) -> list[Labelle
     """
     found: list[LabelledRows] = []
     problems: list[str] = []
-    with ProcessPoolExecutor(mp_context=get_context("spawn")) as pool:
-        outcomes = pool.map(_rows_or_problem, songs, [window] * len(songs))
-        for song, outcome in zip(songs, _progress(outcomes, len(songs)), strict=True):
-            if isinstance(outcome, str):
-                problems.append(outcome)
-                continue
-            labels = song.labels_at(HOP * (np.arange(len(outcome)) + 0.5)).astype(np.float32)
-            if np.isnan(labels).all():
-                problems.append(f"{song.audio}: ends before its first label; check its times")
-            found.append(LabelledRows(song, outcome, labels))
+    outcomes = in_processes(partial(_rows_or_problem, window=window), songs)
+    for song, outcome in zip(songs, _progress(outcomes, len(songs)), strict=True):
+        if isinstance(outcome, str):
+            problems.append(outcome)
+            continue
+        labels = song.labels_at(HOP * (np.arange(len(outcome)) + 0.5)).astype(np.float32)
+        if np.isnan(labels).all():
+            problems.append(f"{song.audio}: ends before its first label; check its times")
+        found.append(LabelledRows(song, outcome, labels))
     if problems:
         raise InputError("\n".join(problems))
     return found

@@ -1,5 +1,6 @@
 """A picture of a curve: over time, and as a path in the valence-arousal plane."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -19,15 +20,24 @@ _CORNERS = (
 )
 
 
-def draw(curve: Curve) -> Any:
-    """Draw the curve on a new matplotlib figure. Raises InputError without matplotlib."""
+def check_matplotlib() -> None:
+    """Raise InputError where matplotlib is not installed."""
     try:
-        from matplotlib.figure import Figure
+        import matplotlib  # noqa: F401
     except ImportError:
         raise InputError("pictures need matplotlib; run: pip install 'moodcurve[plot]'") from None
+
+
+def draw(curve: Curve) -> Any:
+    """Draw the curve on a new matplotlib figure. Raises InputError without matplotlib."""
+    check_matplotlib()
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(11, 4.2), dpi=130, layout="constrained")
     over_time, plane = figure.subplots(1, 2, width_ratios=(1.75, 1))
-    figure.suptitle(str(curve.about.get("song", "")), x=0.01, ha="left", fontweight="bold")
+    title = str(curve.about.get("song", "")).encode("utf-8", "replace").decode()
+    # "A$AP" is a name, not a formula.
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold", parse_math=False)
     _over_time(over_time, curve)
     figure.colorbar(_plane(plane, curve), ax=plane, label="seconds", shrink=0.85)
     return figure
@@ -38,7 +48,9 @@ def write_picture(curve: Curve, path: Path) -> Any:
     figure = draw(curve)
     with replacing(path) as part:
         try:
-            figure.savefig(part)
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", "Glyph .* missing")  # in a song's name: a box
+                figure.savefig(part, format=path.suffix.removeprefix(".") or "none")
         except ValueError as error:  # an unknown ending
             raise InputError(f"{path}: {error}") from None
     return figure
@@ -61,7 +73,16 @@ def _over_time(axes: Any, curve: Curve) -> None:
 def _plane(axes: Any, curve: Curve) -> Any:
     axes.plot(curve.valence, curve.arousal, color="0.75", linewidth=1)
     dots = axes.scatter(curve.valence, curve.arousal, c=curve.times, cmap="viridis", s=14, zorder=2)
-    axes.annotate("start", (curve.valence[0], curve.arousal[0]), fontsize=8, fontweight="bold")
+    for word, k in (("start", 0), ("end", -1)):
+        place = (curve.valence[k], curve.arousal[k])
+        axes.annotate(
+            word,
+            place,
+            xytext=(26, -14 if k else 14),
+            textcoords="offset points",
+            fontsize=9,
+            arrowprops={"arrowstyle": "-", "color": "0.4"},
+        )
     axes.axhline(0, color="0.6", linewidth=0.8)
     axes.axvline(0, color="0.6", linewidth=0.8)
     for x, y, across, up, words in _CORNERS:

@@ -7,9 +7,7 @@ which it was not trained on (section 3.4).
 """
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from multiprocessing import get_context
 from typing import Any
 
 import numpy as np
@@ -30,6 +28,7 @@ from moodcurve.training.loop import Sequences, train
 from moodcurve.training.network import initial_network
 from moodcurve.training.partitions import Indices, validation_sets
 from moodcurve.training.presets import SCALES, Preset
+from moodcurve.workers import in_processes
 
 _LICENCE = "not stated; the terms of the training data may apply"
 
@@ -135,13 +134,9 @@ def _train_all(
     preset: Preset,
     seed: int,
 ) -> Iterator[tuple[Job, Network]]:
-    context = get_context("spawn")
-    shared = (songs, sets, preset, seed)
-    with ProcessPoolExecutor(mp_context=context, initializer=_start, initargs=shared) as pool:
-        bar = tqdm(
-            pool.map(_train_one, jobs), "networks", len(jobs), unit="", disable=None, leave=False
-        )
-        yield from zip(jobs, bar, strict=True)
+    networks = in_processes(_train_one, jobs, _start, (songs, sets, preset, seed))
+    bar = tqdm(networks, "networks", len(jobs), unit="", disable=None, leave=False)
+    yield from zip(jobs, bar, strict=True)
 
 
 def _train_one(job: Job) -> Network:

@@ -38,7 +38,7 @@ def validation_sets(
     units: dict[tuple[str, str], list[int]] = defaultdict(list)
     for number in rng.permutation(len(songs)):
         song = songs[number]
-        key = ("group", song.group) if whole and song.group else ("song", song.name)
+        key = ("group", song.group) if whole and song.group else ("song", str(number))
         units[key].append(int(number))
     if len(units) < count or (not whole and len(songs) < count * size + 1):
         raise InputError(

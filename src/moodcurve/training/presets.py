@@ -48,7 +48,7 @@ _PAPER = Preset(
 
 PRESETS: Mapping[str, Preset] = {
     "default": Preset(
-        layers=1,
+        layers=2,
         units=32,
         sigma=0.1,
         settings=Settings(
