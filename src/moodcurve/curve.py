@@ -63,8 +63,8 @@ class Curve:
             ("arousal", self.arousal, "calm -1 .. 1 excited"),
         ):
             lines.append(
-                f"{name}  mean {values.mean():+.2f}, from {values.min():+.2f} to "
-                f"{values.max():+.2f}   ({ends})"
+                f"{name}  mean {values.mean():+z.2f}, from {values.min():+z.2f} to "
+                f"{values.max():+z.2f}   ({ends})"
             )
         lines += [
             f"{_clock(a)} - {_clock(b)}  {quadrant}" for a, b, quadrant in self.passages(parts=6)

@@ -78,6 +78,7 @@ def table(figures: Figures) -> str:
             f"{figures['model']} on {figures['corpus']}: {figures['songs']} songs, "
             f"{figures['systems']['model']['valence']['pooled']['rows']} labelled half-seconds",
             80,
+            break_on_hyphens=False,
         ),
         "",
         f"{'':28}{'valence':^24}  {'arousal':^24}",
@@ -119,4 +120,4 @@ def _block(title: str, figures: Figures, pick: Any) -> list[str]:
 
 
 def _cell(value: float | None) -> str:
-    return f"{'-':>8}" if value is None else f"{value:8.3f}"
+    return f"{'-':>8}" if value is None else f"{value:z8.3f}"

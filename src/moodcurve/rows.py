@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from moodcurve.audio import SAMPLE_RATE, read_blocks
+from moodcurve.errors import InputError
 from moodcurve.features import (
     FEATURE_NAMES,
     HOP,
@@ -57,8 +58,11 @@ def cached_rows(path: Path, window: float = WINDOW) -> np.ndarray:
     The cache is in `$MOODCURVE_CACHE`, else `$XDG_CACHE_HOME/moodcurve`, else
     `~/.cache/moodcurve`; it can be deleted at any time. Errors as of `audio.read_blocks`.
     """
-    with path.open("rb") as file:
-        content = hashlib.file_digest(file, "sha256").hexdigest()
+    try:
+        with path.open("rb") as file:
+            content = hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); check the file") from None
     entry = _cache_folder() / f"{content}-{VERSION}-{window:g}.npy"
     try:
         rows: np.ndarray = np.load(entry, allow_pickle=False)

@@ -1,14 +1,18 @@
 """Tables: a curve, and the features of a song."""
 
+from __future__ import annotations
+
 import csv
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 import numpy as np
 
-from moodcurve.curve import Curve
 from moodcurve.features import FEATURE_NAMES, HOP
 from moodcurve.files import replacing
+
+if TYPE_CHECKING:
+    from moodcurve.curve import Curve
 
 
 def write_csv(curve: Curve, path: Path) -> None:
@@ -18,7 +22,7 @@ def write_csv(curve: Curve, path: Path) -> None:
         writer.writerow(["start_s", "end_s", "valence", "arousal"])
         for start, valence, arousal in zip(curve.times, curve.valence, curve.arousal, strict=True):
             writer.writerow(
-                [f"{start:.1f}", f"{start + HOP:.1f}", f"{valence:.4f}", f"{arousal:.4f}"]
+                [f"{start:.1f}", f"{start + HOP:.1f}", f"{valence:z.4f}", f"{arousal:z.4f}"]
             )
 
 

@@ -1,10 +1,15 @@
 """What produced a curve, in JSON, beside the curve's CSV."""
 
+from __future__ import annotations
+
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from moodcurve.curve import Curve
 from moodcurve.files import replacing
+
+if TYPE_CHECKING:
+    from moodcurve.curve import Curve
 
 
 def write_about(curve: Curve, path: Path) -> None:

@@ -1,14 +1,18 @@
 """A picture of a curve: over time, and as a path in the valence-arousal plane."""
 
+from __future__ import annotations
+
 import warnings
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from moodcurve.curve import Curve
 from moodcurve.errors import InputError
 from moodcurve.files import replacing
+
+if TYPE_CHECKING:
+    from moodcurve.curve import Curve
 
 # Blue and vermilion of Okabe & Ito's palette: told apart by the colour-blind as well.
 _VALENCE, _AROUSAL = "#0072B2", "#D55E00"

@@ -1,0 +1,106 @@
+import numpy as np
+import pytest
+import soundfile
+
+from conftest import tone
+from moodcurve import InputError, rows
+from moodcurve.audio import SAMPLE_RATE, read
+from moodcurve.corpora import rows as corpus_rows
+from moodcurve.corpora.folder import read_corpus
+from moodcurve.corpora.rows import labelled_rows
+from moodcurve.rows import rows_of
+
+DYNAMIC = "song,time_s,valence,arousal\n"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("MOODCURVE_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Work in this process, where it can be watched."""
+    monkeypatch.setattr(corpus_rows, "in_processes", map)
+
+
+def corpus(folder, songs, static="", dynamic=""):
+    """Make a corpus of songs, {file name: seconds}."""
+    (folder / "audio").mkdir(parents=True)
+    for number, (name, seconds) in enumerate(songs.items()):
+        soundfile.write(folder / "audio" / name, tone(seconds, 100 + 50 * number), SAMPLE_RATE)
+    if static:
+        (folder / "static.csv").write_text("song,valence,arousal\n" + static)
+    if dynamic:
+        (folder / "dynamic.csv").write_text(DYNAMIC + dynamic)
+    return read_corpus(folder).songs
+
+
+def test_labels_are_joined_by_time(tmp_path, here):
+    """a: labels of the half-seconds from 1 to 2.5 s; b: two of one second; c: one for all."""
+    songs = corpus(
+        tmp_path / "mine",
+        {"a.wav": 3, "b.wav": 2.2, "c.wav": 1},
+        static="c,0.5,-0.5\n",
+        dynamic="a,1,0.1,-0.1\na,1.5,0.2,-0.2\na,2,0.3,-0.3\nb,0,0,1\nb,1,0.5,0\n",
+    )
+    a, b, c = labelled_rows(songs)
+    nan = np.nan
+    assert [song.song.name for song in (a, b, c)] == ["a", "b", "c"]
+    np.testing.assert_allclose(a.labels[:, 0], [nan, nan, 0.1, 0.2, 0.3, nan], rtol=1e-6)
+    np.testing.assert_allclose(a.labels[:, 1], [nan, nan, -0.1, -0.2, -0.3, nan], rtol=1e-6)
+    # centres at 0.5 and 1.5 s, midpoints at 0.25, 0.75, ..., the last one outside
+    np.testing.assert_allclose(b.labels[:, 0], [0, 0.125, 0.375, 0.5, nan], rtol=1e-6)
+    np.testing.assert_allclose(b.labels[:, 1], [1, 0.75, 0.25, 0, nan], rtol=1e-6)
+    np.testing.assert_array_equal(c.labels, [[0.5, -0.5]] * 2)
+    for song in (a, b, c):
+        assert song.rows.shape == (len(song.labels), 260)
+        assert (song.rows.dtype, song.labels.dtype) == (np.float32, np.float32)
+        np.testing.assert_array_equal(song.rows, rows_of([read(song.song.audio)]))
+
+
+def test_in_several_processes(tmp_path, cache):
+    songs = corpus(
+        tmp_path / "mine", {"a.wav": 1, "b.wav": 0.6, "c.wav": 1.5}, "a,0,0\nb,1,1\nc,0,1\n"
+    )
+    found = labelled_rows(songs)
+    assert [song.song.name for song in found] == ["a", "b", "c"]
+    assert [len(song.rows) for song in found] == [2, 2, 3]
+    assert len(list(cache.iterdir())) == 3
+
+
+def test_the_cache_is_used(tmp_path, here, monkeypatch):
+    songs = corpus(tmp_path / "mine", {"a.wav": 1}, "a,0,0\n")
+    (first,) = labelled_rows(songs)
+
+    def fail(blocks):
+        raise AssertionError("extracted again")
+
+    monkeypatch.setattr(rows, "descriptors", fail)
+    (second,) = labelled_rows(songs)
+    np.testing.assert_array_equal(first.rows, second.rows)
+    with pytest.raises(AssertionError, match="extracted again"):
+        labelled_rows(songs, window=0.5)
+
+
+@pytest.mark.parametrize("where", ["here", "processes"])
+def test_all_bad_songs_at_once(tmp_path, monkeypatch, where):
+    if where == "here":
+        monkeypatch.setattr(corpus_rows, "in_processes", map)
+    songs = corpus(
+        tmp_path / "mine",
+        {"bad.wav": 1, "early.wav": 1, "gone.wav": 1, "good.wav": 1, "short.wav": 0.2},
+        static="bad,0,0\ngone,0,0\ngood,0,0\nshort,0,0\n",
+        dynamic="early,30,0,0\n",
+    )
+    audio = tmp_path / "mine" / "audio"
+    (audio / "bad.wav").write_text("no sound")
+    (audio / "gone.wav").unlink()
+    with pytest.raises(InputError) as caught:
+        labelled_rows(songs)
+    bad, early, gone, short = str(caught.value).splitlines()
+    assert bad.startswith(f"{audio / 'bad.wav'}: not a sound file")
+    assert early == f"{audio / 'early.wav'}: ends before its first label; check its times"
+    assert gone.startswith(f"{audio / 'gone.wav'}: cannot be read (No such file")
+    assert short.startswith(f"{audio / 'short.wav'}: shorter than half a second")

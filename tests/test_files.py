@@ -1,0 +1,92 @@
+import errno
+from pathlib import Path
+
+import pytest
+
+from moodcurve.errors import InputError
+from moodcurve.files import check_folder, replacing
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_new_file_and_its_folders(tmp_path):
+    path = tmp_path / "a" / "b" / "new.csv"
+    with replacing(path) as part:
+        part.write_text("all of it")
+        assert part.parent == path.parent
+        assert part.suffix == ".csv"
+        assert part.name.startswith(".")
+        assert not path.exists()
+    assert path.read_text() == "all of it"
+    assert names(path.parent) == ["new.csv"]
+
+
+def test_a_file_is_replaced_at_the_end(tmp_path):
+    path = tmp_path / "x.txt"
+    path.write_text("old")
+    with replacing(path) as part:
+        part.write_text("new")
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("failure", [RuntimeError, KeyboardInterrupt, InputError])
+def test_whatever_stops_the_writing_leaves_the_old_file_alone(tmp_path, failure):
+    path = tmp_path / "x.txt"
+    path.write_text("old")
+    with pytest.raises(failure), replacing(path) as part:
+        part.write_text("ne")
+        raise failure("stop")
+    assert path.read_text() == "old"
+    assert names(tmp_path) == ["x.txt"]
+
+
+def test_a_full_disk_is_an_input_error(tmp_path):
+    path = tmp_path / "x.txt"
+    message = r"x\.txt: cannot be written \(No space left on device\); choose another place$"
+    with pytest.raises(InputError, match=message), replacing(path) as part:
+        part.write_text("ha")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert names(tmp_path) == []
+
+
+def test_two_writers_of_one_file_do_not_meet(tmp_path):
+    path = tmp_path / "x.txt"
+    with replacing(path) as one:
+        one.write_text("one")
+        with replacing(path) as two:
+            two.write_text("two")
+        assert path.read_text() == "two"
+    assert path.read_text() == "one"
+    assert names(tmp_path) == ["x.txt"]
+
+
+def test_the_longest_name_there_is(tmp_path):
+    path = tmp_path / ("x" * 251 + ".csv")
+    with replacing(path) as part:
+        part.write_text("long")
+    assert path.read_text() == "long"
+
+
+@pytest.mark.parametrize("place", ["file/x.csv", "file/sub/x.csv", "folder", "y" * 256 + ".csv"])
+def test_no_file_can_be_there(tmp_path, place):
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "folder").mkdir()
+    message = r": cannot be written \(.+\); choose another place$"
+    with pytest.raises(InputError, match=message) as caught, replacing(tmp_path / place) as part:
+        part.write_text("text")
+    assert str(caught.value).startswith(f"{tmp_path / place}: ")
+    assert names(tmp_path) == ["file", "folder"]
+    assert names(tmp_path / "folder") == []
+
+
+def test_check_folder(tmp_path):
+    check_folder(tmp_path / "a" / "b")
+    check_folder(tmp_path / "a" / "b")
+    assert names(tmp_path / "a" / "b") == []
+    (tmp_path / "file").touch()
+    for bad in (tmp_path / "file", tmp_path / "file" / "sub", Path("/proc/none")):
+        with pytest.raises(InputError, match=rf"^{bad}: cannot be written"):
+            check_folder(bad)
