@@ -323,3 +323,17 @@ def test_find_songs_goes_on_after_a_bad_path(tmp_path):
     assert [str(problem).split(":")[0] for problem in problems] == [str(p) for p in paths[:2]]
     assert "no such file" in str(problems[0])
     assert "no song" in str(problems[1])
+
+
+def test_decoding_does_not_call_back_into_python(tmp_path, monkeypatch):
+    """A Ctrl-C that falls into such a call would be lost."""
+    given, real = [], soundfile.SoundFile
+
+    def spy(file, *rest, **named):
+        given.append(file)
+        return real(file, *rest, **named)
+
+    path = write(tmp_path / "x.wav", music(1))
+    monkeypatch.setattr(soundfile, "SoundFile", spy)
+    assert len(audio.read(path)) == RATE
+    assert [type(file) for file in given] == [int]

@@ -20,7 +20,7 @@ def test_times_are_the_starts_of_half_seconds():
 
 def test_the_csv_to_the_letter(tmp_path):
     path = tmp_path / "new folder" / "song.csv"
-    curve([0.12345, -1, 0], [1, -0.00004, 0.5]).to_csv(path)
+    curve([0.12345, -1, -0.00003], [1, -0.00004, 0.5]).to_csv(path)
     assert path.read_bytes() == (
         b"start_s,end_s,valence,arousal\n"
         b"0.0,0.5,0.1235,1.0000\n"

@@ -26,9 +26,11 @@ def test_a_new_file_and_its_folders(tmp_path):
 def test_a_file_is_replaced_at_the_end(tmp_path):
     path = tmp_path / "x.txt"
     path.write_text("old")
-    with replacing(path) as part:
-        part.write_text("new")
-        assert path.read_text() == "old"
+    with path.open() as reader:
+        with replacing(path) as part:
+            part.write_text("new")
+            assert path.read_text() == "old"
+        assert reader.read() == "old"  # whoever was reading is not disturbed
     assert path.read_text() == "new"
 
 

@@ -17,7 +17,7 @@ def test_results_in_order():
 def test_an_error_in_a_process_is_raised_here():
     results = in_processes(math.sqrt, [4.0, -1.0, 9.0])
     assert next(results) == 2
-    with pytest.raises(ValueError, match="math domain error|nonnegative"):
+    with pytest.raises(ValueError, match=r"math domain error|nonnegative"):
         next(results)
 
 
@@ -44,15 +44,15 @@ except KeyboardInterrupt:
 @pytest.mark.parametrize("delay", [0.05, 1.5])
 def test_ctrl_c_ends_everything_quietly(delay):
     """As a terminal does it: the signal goes to all processes."""
-    process = subprocess.Popen(
+    with subprocess.Popen(
         [sys.executable, "-c", SCRIPT],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
-    )
-    assert process.stdout.readline() == "ready\n"
-    time.sleep(delay)  # while processes start, and when they are at work
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=20)
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(delay)  # while processes start, and when they are at work
+        os.killpg(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=20)
     assert (out, err, process.returncode) == ("stopped\n", "", 0)

@@ -113,9 +113,10 @@ def _predict(options: argparse.Namespace) -> int:
     file2curve = File2Curve(options.model)
     if options.output and jobs:
         check_folder(options.output)
-    with tqdm(unit=" s of music", delay=2, disable=None, leave=False) as bar:
+    shape = "{desc}: {n_fmt} s of music in {elapsed}"
+    with tqdm(bar_format=shape, delay=2, disable=None, leave=False) as bar:
         for number, (song, stem) in enumerate(jobs, start=1):
-            bar.set_description(f"{number}/{len(jobs)} {song.name[:30]}", refresh=False)
+            bar.set_description_str(f"{number}/{len(jobs)} {song.name[:30]}", refresh=False)
             try:
                 curve = file2curve(song, on_seconds=lambda seconds: bar.update(round(seconds)))
                 if options.output is None:
@@ -224,6 +225,7 @@ def _say(text: str) -> None:
     from tqdm import tqdm
 
     tqdm.write(text, file=sys.stdout)
+    sys.stdout.flush()
 
 
 def _note(text: str) -> None:

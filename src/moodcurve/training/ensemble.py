@@ -103,8 +103,8 @@ def learned(model: Model) -> str:
         cells = "".join(f"{errors[dimension][system]:9.3f}" for dimension in DIMENSIONS)
         lines.append(f"  {system:12}{cells}")
     lines.append(
-        "(the networks were stopped, and the fusion was fitted, on these songs: "
-        "measure on others\nwith `moodcurve evaluate`)"
+        "(the networks were stopped, and the fusion was fitted, on these songs:\n"
+        "measure on others with `moodcurve evaluate`)"
     )
     return "\n".join(lines)
 
@@ -135,7 +135,7 @@ def _train_all(
     seed: int,
 ) -> Iterator[tuple[Job, Network]]:
     networks = in_processes(_train_one, jobs, _start, (songs, sets, preset, seed))
-    bar = tqdm(networks, "networks", len(jobs), unit="", disable=None, leave=False)
+    bar = tqdm(networks, "training", len(jobs), unit=" networks", disable=None, leave=False)
     yield from zip(jobs, bar, strict=True)
 
 

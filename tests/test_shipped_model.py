@@ -1,0 +1,90 @@
+"""The model that comes with the package."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from moodcurve import File2Curve
+from moodcurve.model import DIMENSIONS, describe, find, installed, load, read_manifest
+
+EXAMPLE = Path(__file__).parents[1] / "examples" / "four_moods.ogg"
+
+
+@pytest.fixture(scope="module")
+def curve():
+    return File2Curve()(EXAMPLE)
+
+
+def test_it_is_installed():
+    assert "default" in installed()
+    assert find("default").parent.name == "models"
+
+
+def test_it_loads():
+    model = load()
+    assert model.scales == (10, 20, 30, 60)
+    assert set(model.fusions) == set(DIMENSIONS)
+    assert model.mean.shape == model.deviation.shape == (260,)
+    assert np.all(model.deviation > 0)
+
+
+def test_its_size():
+    assert sum(path.stat().st_size for path in find("default").rglob("*")) <= 20_000_000
+
+
+def test_it_holds_plain_arrays():
+    with np.load(find("default") / "weights.npz", allow_pickle=False) as archive:
+        assert archive.files
+        for key in archive.files:
+            assert archive[key].dtype.kind in "fU"
+            if archive[key].dtype.kind == "f":
+                assert np.isfinite(archive[key]).all()
+
+
+def test_its_manifest():
+    manifest = read_manifest(find("default"))
+    assert set(manifest) == {
+        "format",
+        "moodcurve",
+        "features",
+        "scales",
+        "groups",
+        "limit",
+        "name",
+        "licence",
+        "training",
+        "figures",
+        "weights_sha256",
+        "manifest_sha256",
+    }
+    assert manifest["name"] == "default"
+    assert manifest["licence"] == "MIT"
+    training = manifest["training"]
+    assert training["songs"] > 0
+    assert training["labelled_rows"] > 1000
+    assert not any("clips" in name for name in training["corpora"])
+    assert len(training["constant"]) == 2
+
+
+def test_its_figures():
+    figures = read_manifest(find("default"))["figures"]
+    assert len(figures) >= 2  # by cross-validation, and on songs never trained on
+    for row in figures.values():
+        assert set(row) == set(DIMENSIONS)
+        for found in row.values():
+            assert all(np.isfinite(value) for value in found.values())
+            assert found["RMSE"] > 0
+    assert "MIT" in describe("default")
+
+
+def test_its_curve_of_the_example_song(curve):
+    for values in (curve.valence, curve.arousal):
+        assert values.shape == (148,)
+        assert np.abs(values).max() <= 1
+        assert np.ptp(values) > 0.05
+
+
+def test_the_joyful_part_is_more_excited_than_the_calm_one(curve):
+    calm, joyful = (curve.times < 18), (curve.times >= 18) & (curve.times < 36)
+    assert curve.arousal[joyful].mean() > curve.arousal[calm].mean()

@@ -1,0 +1,303 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="training needs moodcurve[train]")
+
+from moodcurve import InputError, Rows2Curve
+from moodcurve.corpora.folder import Song
+from moodcurve.corpora.rows import LabelledRows
+from moodcurve.elm import ELMRegressor
+from moodcurve.evaluate import compare, constant
+from moodcurve.fusion import supervectors
+from moodcurve.metrics import rmse
+from moodcurve.model import DIMENSIONS, load, save
+from moodcurve.network import forward, to_arrays
+from moodcurve.predict import scale_outputs
+from moodcurve.sequences import cut, stitch
+from moodcurve.training import ensemble, presets
+from moodcurve.training.ensemble import learned, sequences, train_on_songs
+from moodcurve.training.partitions import validation_sets
+from moodcurve.training.presets import PRESETS
+
+SCALES = (10, 20, 30, 60)
+
+
+def make_song(number, length, seed=0, labelled="dynamic"):
+    """Noisy features that follow valence in one half of the columns, arousal in the other."""
+    rng = np.random.default_rng([seed, number])
+    moods = rng.normal(0, 0.7, (length, 2))
+    rows = 5 + 2 * np.repeat(moods, 130, axis=1) + rng.normal(0, 2, (length, 260))
+    rows[:, 7] = 4.0  # a feature that never changes
+    rows = rows.astype(np.float32)
+    labels = np.tanh(moods)
+    if labelled == "static":
+        labels[:] = labels.mean(axis=0)
+    elif labelled == "middle":
+        labels[: length // 4] = labels[-length // 4 :] = np.nan
+    song = Song(f"{number:02}", Path(f"{number:02}.wav"), np.zeros(0), np.zeros((1, 2)))
+    return LabelledRows(song, rows, labels.astype(np.float32))
+
+
+def corpus(count=10, seed=0):
+    """Songs of different length, one of them shorter than every scale."""
+    return [make_song(number, 7 + 9 * number, seed) for number in range(count)]
+
+
+DEFAULT = PRESETS["default"]
+TINY = replace(
+    DEFAULT,
+    layers=1,
+    units=4,
+    partitions=2,
+    share=0.5,
+    limit=4.0,
+    elm_nodes=12,
+    elm_ridge=0.1,
+    settings=replace(DEFAULT.settings, epochs=2, batch=10, noise=0.1),
+)
+LEARNING = replace(
+    TINY,
+    settings=replace(TINY.settings, epochs=6, learning_rate=0.03),
+)
+
+
+@pytest.fixture
+def here(monkeypatch):
+    """Train in this process: it need not import torch again."""
+
+    def run(function, jobs, initializer, shared):
+        initializer(*shared)
+        return map(function, jobs)
+
+    monkeypatch.setattr(ensemble, "in_processes", run)
+
+
+def weights(model):
+    return {
+        (dimension, g, s, key): array
+        for dimension, fusion in model.fusions.items()
+        for g, group in enumerate(fusion.groups)
+        for s, network in enumerate(group)
+        for key, array in to_arrays(network).items()
+    }
+
+
+def same(one, other):
+    one, other = weights(one), weights(other)
+    return one.keys() == other.keys() and all(np.array_equal(one[k], other[k]) for k in one)
+
+
+def test_it_learns(here, tmp_path):
+    """Errors less than two thirds of the constant predictor's on songs it has not seen."""
+    model = train_on_songs(corpus(), LEARNING, "learner", ["made up"])
+    save(model, tmp_path / "bundle")
+    unseen = corpus(6, seed=1)
+    curves = [Rows2Curve(tmp_path / "bundle")(song.rows) for song in unseen]
+    estimates = {
+        "model": [np.column_stack([curve.valence, curve.arousal]) for curve in curves],
+        "constant": constant(unseen, model.about["training"]["constant"]),
+    }
+    found = compare(unseen, estimates)["systems"]
+    for dimension in DIMENSIONS:
+        error = found["model"][dimension]["pooled"]["rmse"]
+        assert error < 0.67 * found["constant"][dimension]["pooled"]["rmse"]
+        assert found["model"][dimension]["pooled"]["ccc"] > 0.6
+
+
+def test_what_the_model_says_of_itself(here, tmp_path):
+    songs = corpus()
+    songs[4] = make_song(4, 40, labelled="middle")
+    model = train_on_songs(songs, TINY, "tiny", ["one", "two"], licence="CC0")
+    rows = np.concatenate([song.rows[~np.isnan(song.labels[:, 0])] for song in songs]).astype(float)
+    labels = np.concatenate([song.labels for song in songs]).astype(float)
+    assert model.scales == SCALES
+    assert model.limit == 4.0
+    np.testing.assert_allclose(model.mean, rows.mean(axis=0), rtol=1e-5)
+    expected = rows.std(axis=0)
+    expected[7] = 1
+    np.testing.assert_allclose(model.deviation, expected, rtol=1e-5)
+    assert (model.about["name"], model.about["licence"]) == ("tiny", "CC0")
+    training = model.about["training"]
+    assert training["corpora"] == ["one", "two"]
+    assert training["songs"] == 10
+    assert training["labelled_rows"] == len(labels) - 20
+    np.testing.assert_allclose(training["constant"], np.nanmean(labels, axis=0), atol=1e-6)
+    save(model, tmp_path / "bundle")
+    assert load(tmp_path / "bundle").about == model.about
+
+
+def test_the_shape_of_the_model(here):
+    model = train_on_songs(corpus(), TINY, "tiny", [])
+    for fusion in model.fusions.values():
+        assert len(fusion.groups) == 2
+        assert all(len(group) == len(SCALES) for group in fusion.groups)
+        for group in fusion.groups:
+            blstm, dense = group[0].layers
+            assert (blstm.inputs, blstm.outputs, dense.outputs) == (260, 4, 1)
+        assert fusion.elm_weights.shape == (12, 12)
+    found = list(weights(model).items())
+    for number, ((*place, key), array) in enumerate(found):
+        if key == "0.weights":  # no two networks are the same
+            assert not any(
+                other[:-1] != tuple(place) and other[-1] == key and np.array_equal(array, values)
+                for other, values in found[:number]
+            )
+
+
+@pytest.mark.parametrize("where", ["here, last job first", "another process"])
+def test_the_seed_decides_not_the_processes(here, monkeypatch, where):
+    preset = replace(TINY, units=2, settings=replace(TINY.settings, epochs=1))
+    one = train_on_songs(corpus(4), preset, "tiny", [], seed=3)
+    other = train_on_songs(corpus(4), preset, "tiny", [], seed=4)
+    assert not same(one, other)
+    if where == "another process":
+        monkeypatch.undo()
+        monkeypatch.setattr("os.cpu_count", lambda: 1)
+    else:
+        forward_run = ensemble.in_processes
+        monkeypatch.setattr(
+            ensemble,
+            "in_processes",
+            lambda function, jobs, *start: list(forward_run(function, jobs[::-1], *start))[::-1],
+        )
+    again = train_on_songs(corpus(4), preset, "tiny", [], seed=3)
+    assert same(one, again)
+    for dimension in DIMENSIONS:
+        a, b = one.fusions[dimension], again.fusions[dimension]
+        np.testing.assert_array_equal(a.elm_weights, b.elm_weights)
+        np.testing.assert_array_equal(a.elm_beta, b.elm_beta)
+    assert one.about == again.about
+
+
+def test_static_and_dynamic_labels_together(here):
+    kinds = ["dynamic", "static", "middle"] * 4
+    songs = [make_song(k, 20 + 5 * k, labelled=kind) for k, kind in enumerate(kinds)]
+    model = train_on_songs(songs, TINY, "tiny", [])
+    assert all(np.isfinite(array).all() for array in weights(model).values() if array.dtype != "U8")
+    curve = Rows2Curve(model)(songs[0].rows)
+    assert np.isfinite([curve.valence, curve.arousal]).all()
+
+
+def test_networks_and_fusion_see_the_songs_they_should(here, monkeypatch):
+    """The networks: all but their partition's. The ELM: each group's own validation songs."""
+    songs, starts, seen, fitted = corpus(), [], [], []
+    real_train, real_fit = ensemble.train, ELMRegressor.fit
+
+    def watch_train(start, training, validation, *rest):
+        starts.append(start.layers[0].weights.tobytes())
+        seen.append((training, validation))
+        return real_train(start, training, validation, *rest)
+
+    def watch_fit(self, x, y):
+        fitted.append((x, y))
+        return real_fit(self, x, y)
+
+    monkeypatch.setattr(ensemble, "train", watch_train)
+    monkeypatch.setattr(ELMRegressor, "fit", watch_fit)
+    model = train_on_songs(songs, TINY, "tiny", [], seed=5)
+
+    sets = validation_sets([s.song for s in songs], 2, 0.5, np.random.default_rng(5))
+    standard = [model.standardise(song.rows) for song in songs]
+
+    def rows_in(data):
+        return {row.tobytes() for row in data.inputs[data.mask]}
+
+    for number, (training, validation) in enumerate(seen):
+        held = sets[number % 2]
+        inside = {row.tobytes() for k in held for row in standard[k]}
+        outside = {row.tobytes() for k in range(10) if k not in held for row in standard[k]}
+        assert rows_in(validation) == inside
+        assert rows_in(training) == outside
+    assert len(seen) == len(set(starts)) == 2 * len(SCALES) * 2
+
+    for d, dimension in enumerate(DIMENSIONS):
+        x, y = fitted[d]
+        expected_x, expected_y = [], []
+        for group, held in zip(model.fusions[dimension].groups, sets, strict=True):
+            for k in held:
+                curves = [
+                    stitch(forward(network, cut(standard[k], scale)), len(standard[k]))[:, 0]
+                    for network, scale in zip(group, SCALES, strict=True)
+                ]
+                expected_x.append(supervectors(np.array(curves, float)))
+                expected_y.append(songs[k].labels[:, d])
+        np.testing.assert_allclose(x, np.concatenate(expected_x), atol=1e-6)
+        np.testing.assert_array_equal(y, np.concatenate(expected_y))
+        errors = model.about["training"]["validation_rmse"][dimension]
+        assert errors["constant"] == round(float(np.std(y)), 4)
+        assert errors["scale 30"] == round(rmse(y, x[:, 6]), 4)
+        assert errors["fused"] < errors["constant"]
+
+
+def test_unlabelled_rows_are_not_fitted(here, monkeypatch):
+    fitted = []
+    real_fit = ELMRegressor.fit
+    monkeypatch.setattr(
+        ELMRegressor, "fit", lambda self, x, y: fitted.append(y) or real_fit(self, x, y)
+    )
+    songs = [make_song(k, 40, labelled="middle") for k in range(4)]
+    train_on_songs(songs, TINY, "tiny", [])
+    assert [len(y) for y in fitted] == [80, 80]
+
+
+def test_sequences():
+    """Songs of 7 and 25 rows at scale 10; the last piece of the second has no label."""
+    songs = [make_song(0, 7), make_song(1, 25)]
+    songs[1].labels[12:] = np.nan
+    found = sequences(songs, 1, 10)
+    assert found.inputs.shape == (3, 10, 260)
+    np.testing.assert_array_equal(found.mask.sum(axis=1), [7, 10, 10])
+    np.testing.assert_array_equal(found.inputs[0, :7], songs[0].rows)
+    np.testing.assert_array_equal(found.inputs[1:].reshape(20, 260), songs[1].rows[:20])
+    np.testing.assert_array_equal(found.targets[0, :7, 0], songs[0].labels[:, 1])
+    np.testing.assert_array_equal(found.targets[1:].ravel(), songs[1].labels[:20, 1])
+    assert not found.inputs[0, 7:].any()
+
+
+def test_scale_outputs_follow_the_scales(model):
+    """One network at all scales: the shorter its pieces, the less it knows of what is around."""
+    network = model.fusions["valence"].groups[0][0]
+    rows = np.random.default_rng(0).normal(size=(20, 260)).astype(np.float32)
+    found = scale_outputs((network,) * 4, SCALES, rows)
+    assert found.shape == (4, 20)
+    np.testing.assert_allclose(found[1], found[3])
+    assert np.abs(found[0] - found[1]).max() > 1e-4
+
+
+def test_what_was_learned(here):
+    model = train_on_songs(corpus(), TINY, "tiny", [])
+    text = learned(model)
+    lines = text.splitlines()
+    errors = model.about["training"]["validation_rmse"]
+    assert "10 songs, 475 labelled half-seconds" in lines[0]
+    assert max(map(len, lines)) <= 80
+    (fused,) = (line for line in lines if line.split()[0] == "fused")
+    assert fused.split()[1:] == [f"{errors[dimension]['fused']:.3f}" for dimension in DIMENSIONS]
+    assert {line.split()[0] for line in lines} >= {"scale", "fused", "constant"}
+
+
+def test_too_few_songs(here):
+    with pytest.raises(InputError, match="1 songs or groups are too few for 2 validation sets"):
+        train_on_songs([make_song(0, 30)], TINY, "tiny", [])
+
+
+def test_presets():
+    for name in PRESETS:
+        assert presets.preset(name) is PRESETS[name]
+    with pytest.raises(InputError, match=r"--preset nosuch: no such preset; use one of: default,"):
+        presets.preset("nosuch")
+
+
+def test_the_papers_preset():
+    """Section 3.2 of the paper, and the issue."""
+    paper = presets.preset("paper-2016")
+    assert (paper.layers, paper.units, paper.sigma) == (5, 250, 0.1)
+    settings = paper.settings
+    assert (settings.optimiser, settings.error) == ("sgd", "sum")
+    assert (settings.learning_rate, settings.momentum) == (5e-6, 0.9)
+    assert (settings.noise, settings.batch, settings.shuffle) == (0.6, 50, True)
+    assert (settings.epochs, settings.patience) == (100, 20)
+    assert (paper.partitions, round(paper.share * 431)) == (5, 20)
