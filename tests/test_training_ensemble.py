@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("torch", reason="training needs moodcurve[train]")
 
 from moodcurve import InputError, Rows2Curve
-from moodcurve.corpora.folder import Song
+from moodcurve.corpora.folder import Corpus, Song
 from moodcurve.corpora.rows import LabelledRows
 from moodcurve.elm import ELMRegressor
 from moodcurve.evaluate import compare, constant
@@ -18,7 +18,7 @@ from moodcurve.network import forward, to_arrays
 from moodcurve.predict import scale_outputs
 from moodcurve.sequences import cut, stitch
 from moodcurve.training import ensemble, presets
-from moodcurve.training.ensemble import learned, sequences, train_on_songs
+from moodcurve.training.ensemble import learned, sequences, train_model, train_on_songs
 from moodcurve.training.partitions import validation_sets
 from moodcurve.training.presets import PRESETS
 
@@ -301,3 +301,9 @@ def test_the_papers_preset():
     assert (settings.noise, settings.batch, settings.shuffle) == (0.6, 50, True)
     assert (settings.epochs, settings.patience) == (100, 20)
     assert (paper.partitions, round(paper.share * 431)) == (5, 20)
+
+
+def test_a_corpus_given_twice(tmp_path):
+    once = Corpus("a", tmp_path, ())
+    with pytest.raises(InputError, match="given twice"):
+        train_model([once, Corpus("b", tmp_path / ".." / tmp_path.name, ())], TINY, "model")

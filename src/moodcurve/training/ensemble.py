@@ -17,6 +17,7 @@ from tqdm import tqdm
 from moodcurve.corpora.folder import Corpus
 from moodcurve.corpora.rows import LabelledRows, labelled_rows
 from moodcurve.elm import ELMRegressor
+from moodcurve.errors import InputError
 from moodcurve.features import WINDOW
 from moodcurve.fusion import supervectors
 from moodcurve.metrics import rmse
@@ -43,7 +44,14 @@ class Job:
 
 
 def train_model(corpora: Sequence[Corpus], preset: Preset, name: str) -> Model:
-    """Train on the songs of several corpora; see `train_on_songs`."""
+    """Train on the songs of several corpora; see `train_on_songs`.
+
+    Raises InputError for a corpus given twice: its songs would be trained and validated on.
+    """
+    folders = [corpus.folder.resolve() for corpus in corpora]
+    for folder in folders:
+        if folders.count(folder) > 1:
+            raise InputError(f"{folder}: given twice; name each corpus once")
     songs = labelled_rows([song for corpus in corpora for song in corpus.songs])
     return train_on_songs(songs, preset, name, [corpus.name for corpus in corpora])
 
