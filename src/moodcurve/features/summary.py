@@ -51,7 +51,7 @@ FEATURE_NAMES = tuple(
     for statistic in ("stddev", "amean")
 )
 
-_CHUNK = 600  # rows a piece: bounds the memory of the temporaries
+_CHUNK = 100  # rows a piece: bounds the memory of the temporaries
 
 
 def row_count(frames: int, window: float = WINDOW) -> int:
