@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from moodcurve import mp3
 from moodcurve.errors import InputError
 
 SAMPLE_RATE = 44_100  # Hz, of everything that leaves this module
@@ -171,6 +172,10 @@ def _decode_soundfile(path: Path, block_seconds: float) -> Chunks:
                     f"{path}: its header lacks its length, only {done / rate:.1f} s decode; "
                     "convert it again"
                 )
+            elif sound.format.startswith("MP") and mp3.ends_within_a_frame(path):
+                raise InputError(
+                    f"{path}: cut off after {done / rate:.1f} s, within a frame; {_AGAIN}"
+                )
 
 
 def _check_header(path: Path, sound: Any, promised: float | None) -> None:
@@ -235,7 +240,7 @@ def _promised_seconds(path: Path, sound: Any) -> float | None:
     """Return the length that the header promises, None where it does not."""
     seconds: float = sound.frames / sound.samplerate
     if sound.format.startswith("MP"):
-        return seconds if _mp3_counts_frames(path) else None
+        return seconds if mp3.counts_frames(path) else None
     # libsndfile takes the length of wav, aiff, au and caf from the bytes that are there, and only
     # its log tells what the header says: "data : 3528000 (should be 1763978)".
     log = re.search(
@@ -248,20 +253,6 @@ def _promised_seconds(path: Path, sound: Any) -> float | None:
     declared, actual = map(int, log.groups())
     # Programs that write into a pipe put the largest size there is: unknown.
     return seconds * declared / actual if actual > 0 and declared < 0x7FFF_0000 else None
-
-
-def _mp3_counts_frames(path: Path) -> bool:
-    """Tell whether an mp3 carries its frame count; elsewhere libsndfile's is a guess."""
-    with path.open("rb") as file:
-        head = file.read(10)
-        tag = 0
-        if head.startswith(b"ID3"):  # size in 4 x 7 bits, the tag's own 10 bytes not counted
-            tag = 10 + sum(
-                byte << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True)
-            )
-        file.seek(tag)
-        first_frame = file.read(1024)
-    return any(mark in first_frame for mark in (b"Xing", b"Info", b"VBRI"))
 
 
 def _check_complete(path: Path, seconds: float, promised: float) -> None:
