@@ -1,7 +1,7 @@
 """The spectral family: 15 descriptors of the shape of each frame's power spectrum.
 
 P_k is the power of bin k = 1 .. 512 at f_k = 43.07 k Hz; the constant (bin 0) takes no part.
-Definitions from Eyben 2016, section 2.2.4, and Zwicker & Fastl 1999 for sharpness; where the
+Definitions from Eyben 2016, chapter 2, and Zwicker & Fastl 1999 for sharpness; where the
 literature leaves a choice open the one that agrees with the reference was taken.
 """
 

@@ -3,8 +3,8 @@
 F0 by sub-harmonic summation (Hermes 1988) on 60 ms frames: the magnitude spectrum, reduced to its
 peaks, on a logarithmic frequency axis, added to copies of itself shifted by the harmonics' log2 h;
 the six highest sums are the candidates, and a Viterbi search picks a smooth path through them
-(Eyben 2016, section 2.2.11). Jitter, shimmer and the ratio come from the periods themselves: from
-each period the next is found where the waveform repeats best (Eyben 2016, section 2.2.13).
+(Eyben 2016, chapter 2). Jitter, shimmer and the ratio come from the periods themselves: from
+each period the next is found where the waveform repeats best (Eyben 2016, chapter 2).
 """
 
 import numpy as np
