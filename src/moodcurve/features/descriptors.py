@@ -7,11 +7,17 @@ import numpy as np
 from moodcurve.features.auditory import Rasta, loudness, mel_bands
 from moodcurve.features.cepstral import mfcc
 from moodcurve.features.energy import rms, zero_crossing_rate
-from moodcurve.features.frames import LONG, STEP, Float32, long_magnitudes, power_spectrum
+from moodcurve.features.frames import (
+    LONG,
+    STEP,
+    Float32,
+    frame_count,
+    long_magnitudes,
+    power_spectrum,
+)
 from moodcurve.features.spectral import spectral
 from moodcurve.features.voicing import Voicing
 
-DESCRIPTORS = 65
 _BLOCK = 250  # frames a step: its spectra stay in the processor's cache
 
 
@@ -66,7 +72,7 @@ def _steps(blocks: Iterable[Float32]) -> Iterator[tuple[Float32, int, bool]]:
             samples = samples[_BLOCK * STEP :]
     if len(samples) < LONG:
         samples = np.concatenate([samples, np.zeros(LONG - len(samples), np.float32)])
-    yield samples, 1 + (len(samples) - LONG) // STEP, True
+    yield samples, frame_count(len(samples)), True
 
 
 def _sixteen_bits(samples: Float32) -> Float32:
