@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from moodcurve.errors import InputError
+from moodcurve.files import replacing
 from moodcurve.network import ACTIVATIONS, Array, Dense, Network, Recurrent, forward
 
 _DENSE = "feedforward_"
@@ -112,7 +113,7 @@ def _by_direction(
 def write_network(network: Network, path: str | Path) -> None:
     """Write the network as a CURRENNT .jsn file with 9 significant digits, which keep a float32.
 
-    The file appears whole or not at all.
+    Raises InputError where it cannot be written; the file appears whole or not at all.
     """
     layers: list[dict[str, Any]] = [{"name": "input", "type": "input", "size": network.inputs}]
     weights = {}
@@ -132,7 +133,8 @@ def write_network(network: Network, path: str | Path) -> None:
             for key, values in zip(keys, lists, strict=True)
         }
     layers.append({"name": "postoutput", "type": "sse", "size": network.outputs})
-    _write(Path(path), json.dumps({"layers": layers, "weights": weights}) + "\n")
+    with replacing(Path(path)) as part:
+        part.write_text(json.dumps({"layers": layers, "weights": weights}) + "\n", encoding="utf-8")
 
 
 def _by_gate(values: Array, gates: int) -> Array:
@@ -143,13 +145,6 @@ def _by_gate(values: Array, gates: int) -> Array:
 def _digits(values: ArrayLike) -> Iterable[str]:
     """Format the numbers, in C order, with 9 significant digits."""
     return (f"{value:.9g}" for value in np.asarray(values).ravel().tolist())
-
-
-def _write(path: Path, text: str) -> None:
-    """Write under a temporary name, then rename: no half file ever has the real name."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
 
 
 def read_data(path: str | Path) -> Data:
@@ -212,4 +207,5 @@ def write_predictions(path: str | Path, tags: Sequence[str], outputs: Sequence[A
     Outputs of one frame stand next to each other; 9 significant digits.
     """
     lines = [";".join([tag, *_digits(values)]) for tag, values in zip(tags, outputs, strict=True)]
-    _write(Path(path), "".join(line + "\n" for line in lines))
+    with replacing(Path(path)) as part:
+        part.write_text("".join(line + "\n" for line in lines), encoding="utf-8")

@@ -34,7 +34,8 @@ class Rows2Curve:
     def __call__(self, rows: np.ndarray, about: dict[str, Any] | None = None) -> Curve:
         """Predict a curve.
 
-        Half-seconds of digital silence have no emotion to speak of: their value is neutral, 0.
+        Rows whose whole window is digital silence have no emotion to speak of: their value is
+        neutral, 0.
 
         Args:
             rows: (n, 260) features every half-second, columns as `features.FEATURE_NAMES`.

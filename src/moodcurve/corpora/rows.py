@@ -58,6 +58,6 @@ def _rows_or_problem(song: Song, window: float) -> Array | str:
 
 def _progress(outcomes: Iterable[Array | str], total: int) -> Iterable[Array | str]:
     bar: Iterable[Array | str] = tqdm(
-        outcomes, "features", total, unit="songs", delay=2, disable=None, leave=False
+        outcomes, "features", total, unit=" songs", delay=2, disable=None, leave=False
     )
     return bar

@@ -13,7 +13,7 @@ from moodcurve.features.frames import SHORT_FFT, STEP, Float32, Float64
 BANDS = 26
 LOWEST, HIGHEST = 20.0, 8000.0  # Hz
 LOUDNESS_POWER = 0.33
-# The least band power that RASTA's logarithm sees: about -110 dB below full scale.
+# The least band power that the logarithm and the power law see; 16-bit audio seldom has less.
 _LEAST = 1e-9
 # Taps (0.2, 0.1, 0, -0.1, -0.2), and a pole for a lower cut-off at 1 Hz.
 _TAPS = np.array([0.2, 0.1, 0.0, -0.1, -0.2])

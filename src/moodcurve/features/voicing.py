@@ -130,8 +130,8 @@ class PitchTrack:
         strength = np.where(
             unvoiced, self._voicing[:decided].max(axis=1), self._voicing[rows, pick]
         )
-        for name in ("_frequency", "_voicing", "_back", "_best"):
-            setattr(self, name, getattr(self, name)[decided:])
+        self._frequency, self._voicing = self._frequency[decided:], self._voicing[decided:]
+        self._back, self._best = self._back[decided:], self._best[decided:]
         return f0, strength
 
     def _search(self, frequency: Float64, voicing: Float64) -> tuple[Indices, Indices]:
