@@ -56,3 +56,24 @@ def test_ctrl_c_ends_everything_quietly(delay):
         os.killpg(process.pid, signal.SIGINT)
         out, err = process.communicate(timeout=20)
     assert (out, err, process.returncode) == ("stopped\n", "", 0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGKILL")
+def test_processes_end_with_a_killed_parent():
+    with subprocess.Popen(
+        [sys.executable, "-c", SCRIPT], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(1.5)  # until the processes are at work
+        process.kill()
+        # The pipes end when the last process that holds them has: well before the jobs are done.
+        process.communicate(timeout=20)
+
+
+def test_the_number_of_processes():
+    pids = set(in_processes(_pid, range(6), processes=1))
+    assert len(pids) == 1 and os.getpid() not in pids
+
+
+def _pid(job):
+    return os.getpid()

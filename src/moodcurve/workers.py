@@ -1,11 +1,12 @@
 """Work spread over one process a core."""
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from multiprocessing import get_context
+from multiprocessing import connection, get_context, parent_process
 from typing import Any, TypeVar
 
 Job = TypeVar("Job")
@@ -17,13 +18,15 @@ def in_processes(
     jobs: Sequence[Job],
     initializer: Callable[..., object] | None = None,
     shared: tuple[Any, ...] = (),
+    processes: int | None = None,
 ) -> Iterator[Result]:
     """Yield `function(job)` of each job, in order; each process first runs initializer(*shared).
 
-    Where the caller stops, by Ctrl-C or an error, the processes end at once and without a word.
+    There are as many `processes` as cores unless told otherwise. Where the caller stops, by Ctrl-C,
+    an error or `kill -9`, the processes end at once and without a word.
     """
-    context = get_context("spawn")
-    with ProcessPoolExecutor(mp_context=context, initializer=initializer, initargs=shared) as pool:
+    pool = ProcessPoolExecutor(processes, get_context("spawn"), _start, (initializer, shared))
+    with pool:
         try:
             with _interrupts_later():
                 futures = [pool.submit(function, job) for job in jobs]
@@ -33,6 +36,20 @@ def in_processes(
             for process in list(pool._processes.values()):
                 process.terminate()
             raise
+
+
+def _start(initializer: Callable[..., object] | None, shared: tuple[Any, ...]) -> None:
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    if initializer:
+        initializer(*shared)
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of the process that started this one, and end too: it can tell no more."""
+    parent = parent_process()
+    if parent:
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TypedDict
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from moodcurve.errors import InputError
 from moodcurve.network import Array, Network
+from moodcurve.training.checkpoint import Epoch, Progress, restore, save
 from moodcurve.training.network import BLSTM
 
 
@@ -69,16 +70,6 @@ class Settings:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
 
 
-class Epoch(TypedDict):
-    """One line of the training log; errors are half the squared error per sequence."""
-
-    epoch: int
-    training_error: float
-    validation_error: float | None
-    new_best: bool
-    seconds: float
-
-
 def train(
     network: Network,
     training: Sequences,
@@ -86,6 +77,7 @@ def train(
     settings: Settings,
     rng: np.random.Generator,
     on_epoch: Callable[[Epoch], None] | None = None,
+    checkpoint: Path | None = None,
 ) -> tuple[Network, list[Epoch]]:
     """Train a copy of `network`; return the best weights and the log, one entry an epoch.
 
@@ -93,41 +85,59 @@ def train(
     validation data the last; and those given where no validation error is a number. Errors are
     reported as CURRENNT prints them: half the squared error summed over frames and outputs, divided
     by the number of sequences; the training error is taken with noise and before each mini-batch's
-    own update. All randomness comes from `rng`. Raises InputError where there is nothing to train
-    on.
+    own update. All randomness comes from `rng`. With a `checkpoint`, a file of that name is written
+    after each epoch, and a training that finds it goes on from there. Raises InputError where there
+    is nothing to train on.
     """
     if not len(training):
         raise InputError("there are no training sequences; check the partition and the lengths")
     model = BLSTM(network, settings.clip_deltas)
-    optimiser = _optimiser(model, settings)
     noise = torch.Generator().manual_seed(int(rng.integers(2**63)))
-    best, best_error, best_epoch = network, math.inf, 0
-    log: list[Epoch] = []
-    for epoch in range(1, settings.epochs + 1):
-        start = time.perf_counter()
-        order = rng.permutation(len(training)) if settings.shuffle else np.arange(len(training))
-        training_error = _train_epoch(model, optimiser, training, order, settings, noise)
-        validation_error = None
-        if validation is not None:
-            validation_error = evaluate(model, validation, settings.batch)
-        new_best = validation_error is None or validation_error < best_error
-        if new_best:
-            best, best_epoch = model.to_network(), epoch
-            best_error = math.inf if validation_error is None else validation_error
-        log.append(
-            Epoch(
-                epoch=epoch,
-                training_error=training_error,
-                validation_error=validation_error,
-                new_best=new_best,
-                seconds=time.perf_counter() - start,
-            )
-        )
+    progress = Progress(model, _optimiser(model, settings), rng, noise, network)
+    if checkpoint and checkpoint.exists():
+        restore(progress, checkpoint)
+    while not _finished(progress, settings):
+        _advance(progress, training, validation, settings)
+        if checkpoint:
+            save(progress, checkpoint)
         if on_epoch:
-            on_epoch(log[-1])
-        if epoch - best_epoch >= settings.patience:
-            break
-    return best, log
+            on_epoch(progress.log[-1])
+    return progress.best, progress.log
+
+
+def _finished(progress: Progress, settings: Settings) -> bool:
+    epoch = len(progress.log)
+    return epoch >= settings.epochs or epoch - progress.best_epoch >= settings.patience
+
+
+def _advance(
+    progress: Progress, training: Sequences, validation: Sequences | None, settings: Settings
+) -> None:
+    """Train for one epoch."""
+    start = time.perf_counter()
+    order = np.arange(len(training))
+    if settings.shuffle:
+        order = progress.rng.permutation(len(training))
+    training_error = _train_epoch(
+        progress.model, progress.optimiser, training, order, settings, progress.noise
+    )
+    validation_error = None
+    if validation is not None:
+        validation_error = evaluate(progress.model, validation, settings.batch)
+    epoch = len(progress.log) + 1
+    new_best = validation_error is None or validation_error < progress.best_error
+    if new_best:
+        progress.best, progress.best_epoch = progress.model.to_network(), epoch
+        progress.best_error = math.inf if validation_error is None else validation_error
+    progress.log.append(
+        Epoch(
+            epoch=epoch,
+            training_error=training_error,
+            validation_error=validation_error,
+            new_best=new_best,
+            seconds=time.perf_counter() - start,
+        )
+    )
 
 
 def evaluate(model: BLSTM, sequences: Sequences, batch: int = 50) -> float:

@@ -1,0 +1,89 @@
+"""A training under way: all that its next epoch depends on, in memory and in a file.
+
+The file is rewritten after each epoch, so that a training that is killed goes on from its last
+whole epoch and ends with the very weights of an uninterrupted one.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypedDict
+
+import numpy as np
+import torch
+
+from moodcurve.files import replacing
+from moodcurve.network import Network, from_arrays, to_arrays
+from moodcurve.training.network import BLSTM
+
+
+class Epoch(TypedDict):
+    """One line of the training log; errors are half the squared error per sequence."""
+
+    epoch: int
+    training_error: float
+    validation_error: float | None
+    new_best: bool
+    seconds: float
+
+
+@dataclass
+class Progress:
+    """The weights, the optimiser's memory, the random generators, and the best weights so far."""
+
+    model: BLSTM
+    optimiser: torch.optim.Optimizer
+    rng: np.random.Generator  # the order of the sequences
+    noise: torch.Generator
+    best: Network
+    best_error: float = math.inf
+    best_epoch: int = 0
+    log: list[Epoch] = field(default_factory=list)
+
+
+def save(progress: Progress, path: Path) -> None:
+    """Write the progress to `path`, an .npz; the one there before stays until it is whole."""
+    numbers = {
+        "best_error": progress.best_error,
+        "best_epoch": progress.best_epoch,
+        "log": progress.log,
+        "rng": progress.rng.bit_generator.state,
+    }
+    arrays = {
+        **{f"best/{key}": array for key, array in to_arrays(progress.best).items()},
+        "noise": progress.noise.get_state().numpy(),
+        "numbers": np.array(json.dumps(numbers)),
+    }
+    for index, weight in enumerate(progress.model.parameters()):
+        arrays[f"model/{index}"] = weight.detach().numpy()
+        for key, value in progress.optimiser.state[weight].items():
+            arrays[f"optimiser/{index}/{key}"] = np.asarray(value)
+    with replacing(path) as part:
+        np.savez(part, allow_pickle=False, **arrays)
+
+
+def restore(progress: Progress, path: Path) -> None:
+    """Bring `progress`, that of a training's first epoch, to where the file at `path` left it."""
+    with np.load(path, allow_pickle=False) as file:
+        arrays = {key: file[key] for key in file.files}
+    progress.best = from_arrays(_part(arrays, "best"))
+    progress.noise.set_state(torch.from_numpy(arrays["noise"]))
+    numbers = json.loads(str(arrays["numbers"]))
+    progress.best_error, progress.best_epoch = numbers["best_error"], numbers["best_epoch"]
+    progress.log = numbers["log"]
+    progress.rng.bit_generator.state = numbers["rng"]
+    with torch.no_grad():
+        for index, weight in enumerate(progress.model.parameters()):
+            weight.copy_(torch.from_numpy(arrays[f"model/{index}"]))
+            progress.optimiser.state[weight] = {
+                key: torch.from_numpy(value)
+                for key, value in _part(arrays, f"optimiser/{index}").items()
+            }
+
+
+def _part(arrays: dict[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    start = f"{prefix}/"
+    return {key.removeprefix(start): a for key, a in arrays.items() if key.startswith(start)}
