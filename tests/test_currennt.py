@@ -5,15 +5,22 @@ import numpy as np
 import pytest
 from scipy.io import netcdf_file
 
+from moodcurve.corpora.folder import Song
+from moodcurve.corpora.rows import LabelledRows
 from moodcurve.currennt import (
+    Data,
     predict,
     read_data,
+    read_named_network,
     read_network,
+    write_data,
+    write_named_network,
     write_network,
     write_predictions,
 )
+from moodcurve.currennt.export import as_data
 from moodcurve.errors import InputError
-from moodcurve.network import Dense, Network, Recurrent, forward, to_arrays
+from moodcurve.network import Dense, Elman, Network, Recurrent, forward, to_arrays
 
 ANSWERS = Path(__file__).resolve().parents[2] / "shared" / "currennt"
 CASES = ANSWERS / "cases.json"
@@ -135,7 +142,10 @@ def test_bias_value_is_folded_in(tmp_path):
         ({"type": "feedforward_softplus"}, "type 'feedforward_softplus'"),
         ({"size": 5}, "odd size 5"),
         ({"size": 6}, "'internal' of layer 'h' is not a list of 90 numbers"),
-        ({"name": "elsewhere"}, "it lacks 'elsewhere'"),
+        ({"name": "elsewhere"}, "layer 'elsewhere' has no weights"),
+        ({"name": "out"}, "the same name"),
+        ({"learningRate": -1}, "'learningRate' of layer 'h' is -1.0"),
+        ({"learningRate": float("nan")}, "'learningRate' of layer 'h'"),
         ({"size": "many"}, "many"),
         ({"bias": None}, "'bias' value of layer 'h'"),
         ({"weights_of_h": {"input": [0.0] * 47}}, "'input' of layer 'h'"),
@@ -147,6 +157,35 @@ def test_bad_networks(change, said, tmp_path):
     path = tmp_path / "bad.jsn"
     write_content(path, **change)
     check_message(lambda: read_network(path), path, said)
+
+
+def test_an_untrained_network_is_refused(tmp_path):
+    path = tmp_path / "bad.jsn"
+    write_content(path)
+    content = json.loads(path.read_text())
+    for left in ({"layers": content["layers"]}, {**content, "weights": []}):
+        path.write_text(json.dumps(left))
+        check_message(lambda: read_network(path), path, "layer 'h' has no weights")
+
+
+def test_names_bias_values_and_rates_are_kept(tmp_path):
+    path, again = tmp_path / "net.jsn", tmp_path / "again.jsn"
+    write_content(path, bias=0.1, learningRate=0)
+    named = read_named_network(path)
+    assert [layer.learning_rate for layer in named.layers] == [0, None]
+    write_named_network(named, again)
+    ours, theirs = json.loads(again.read_text()), json.loads(path.read_text())
+    del theirs["layers"][1]["learningRate"]  # CURRENNT does not write it
+    assert ours == theirs
+
+
+def test_currennt_has_no_elman_layer(tmp_path):
+    one = np.ones((1, 1, 1), np.float32)
+    network = Network((Elman(one, one[0], one),))
+    check_message(
+        lambda: write_network(network, tmp_path / "net.jsn"), tmp_path / "net.jsn", "Elman"
+    )
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(
@@ -180,7 +219,7 @@ def check_message(call, path, said):
     assert "\n" not in message
 
 
-def write_data(path, lengths=(3, 1, 2), rows=6, leave_out=(), means=False):
+def write_file(path, lengths=(3, 1, 2), rows=6, leave_out=(), means=False):
     rng = np.random.default_rng(0)
     with netcdf_file(path, "w") as file:
         for name, size in {"numSeqs": 3, "numTimesteps": rows, "inputPattSize": 2,
@@ -202,7 +241,7 @@ def write_data(path, lengths=(3, 1, 2), rows=6, leave_out=(), means=False):
 
 
 def test_data(tmp_path):
-    write_data(tmp_path / "data.nc")
+    write_file(tmp_path / "data.nc")
     data = read_data(tmp_path / "data.nc")
     assert data.tags == ["a", "bcde", "fg"]
     assert [rows.shape for rows in data.inputs] == [(3, 2), (1, 2), (2, 2)]
@@ -213,7 +252,7 @@ def test_data(tmp_path):
 
 def test_predictions_are_put_back_in_the_targets_units(tmp_path):
     network = Network((Dense(np.float32([[1, 0]]), np.float32([0]), "identity"),))
-    write_data(tmp_path / "data.nc", means=True)
+    write_file(tmp_path / "data.nc", means=True)
     data = read_data(tmp_path / "data.nc")
     np.testing.assert_allclose(predict(network, data)[2], data.inputs[2][:, :1] * 2 + 0.5)
 
@@ -221,20 +260,28 @@ def test_predictions_are_put_back_in_the_targets_units(tmp_path):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"leave_out": ["targetPatterns"]}, "no variable 'targetPatterns'"),
+        ({"leave_out": ["inputs"]}, "no variable 'inputs'"),
         ({"leave_out": ["seqTags"]}, "no variable 'seqTags'"),
         ({"lengths": (3, 1, 1)}, "add up to 5"),
+        ({"lengths": (3, 4, -1)}, "a sequence without a row"),
     ],
 )
 def test_bad_data(change, said, tmp_path):
     path = tmp_path / "bad.nc"
-    write_data(path, **change)
+    write_file(path, **change)
     check_message(lambda: read_data(path), path, said)
+
+
+def test_data_without_targets_can_be_predicted(tmp_path):
+    write_file(tmp_path / "data.nc", leave_out=["targetPatterns"])
+    data = read_data(tmp_path / "data.nc")
+    assert data.targets is None
+    assert [len(rows) for rows in data.inputs] == [3, 1, 2]
 
 
 def test_broken_data(tmp_path):
     path = tmp_path / "bad.nc"
-    write_data(path)
+    write_file(path)
     whole = path.read_bytes()
     for kept in range(0, len(whole) - 4, 7):
         path.write_bytes(whole[:kept])
@@ -248,3 +295,103 @@ def test_single_csv(tmp_path):
     write_predictions(tmp_path / "out.csv", ["a", "b"], outputs)
     text = (tmp_path / "out.csv").read_text()
     assert text == "a;0.100000001;-2;9.99999972e-10;4\nb;0.333333343;0\n"
+
+
+def some_data(**changes):
+    rng = np.random.default_rng(4)
+
+    def draw(rows, columns):
+        return rng.normal(0, 1, (rows, columns)).astype(np.float32)
+
+    lengths = (3, 1, 4)
+    data = {
+        "tags": ["Motörhead", "b", ""],
+        "inputs": [draw(rows, 5) for rows in lengths],
+        "targets": [draw(rows, 2) for rows in lengths],
+        "output_means": np.float32([0.1, 0.2]),
+        "output_stdevs": np.float32([1.5, 2.5]),
+    }
+    return Data(**{**data, **changes})
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        some_data(),
+        some_data(targets=None, output_means=None, output_stdevs=None),
+        some_data(tags=["a\udcff", "b", "c" * 40]),  # a byte that is not UTF-8
+    ],
+)
+def test_data_round_trip_is_exact(data, tmp_path):
+    path = tmp_path / "data.nc"
+    write_data(data, path)
+    again = read_data(path)
+    assert again.tags == data.tags
+    for ours, theirs in ((data.inputs, again.inputs), (data.targets, again.targets)):
+        assert (ours is None) == (theirs is None)
+        for rows, others in zip(ours or (), theirs or (), strict=True):
+            assert np.array_equal(rows, others)
+    for name in ("output_means", "output_stdevs"):
+        ours, theirs = getattr(data, name), getattr(again, name)
+        assert theirs is None if ours is None else np.array_equal(ours, theirs)
+    assert [item.name for item in tmp_path.iterdir()] == ["data.nc"]
+
+
+def test_data_has_currennts_names(tmp_path):
+    data = some_data()
+    write_data(data, tmp_path / "data.nc")
+    with netcdf_file(tmp_path / "data.nc", mmap=False) as file:
+        assert file.version_byte == 1
+        assert file.dimensions == {
+            "numSeqs": 3,
+            "maxSeqTagLength": 11,
+            "numTimesteps": 8,
+            "targetPattSize": 2,
+            "inputPattSize": 5,
+        }
+        found = {name: (v.typecode(), v.dimensions) for name, v in file.variables.items()}
+        assert found == {
+            "seqTags": ("c", ("numSeqs", "maxSeqTagLength")),
+            "seqLengths": ("i", ("numSeqs",)),
+            "inputs": ("f", ("numTimesteps", "inputPattSize")),
+            "targetPatterns": ("f", ("numTimesteps", "targetPattSize")),
+            "outputMeans": ("f", ("targetPattSize",)),
+            "outputStdevs": ("f", ("targetPattSize",)),
+        }
+        assert file.variables["seqLengths"].data.tolist() == [3, 1, 4]
+        assert file.variables["inputs"].data[3].tolist() == data.inputs[1][0].tolist()
+        assert file.variables["seqTags"].data[0].tobytes() == b"Mot\xc3\xb6rhead\0"
+
+
+@needs_answers
+def test_data_of_currennts_own_shape(tmp_path):
+    """What we write for known data is CURRENNT's file, variable by variable."""
+    write_data(read_data(ANSWERS / "small_means.nc"), tmp_path / "data.nc")
+    with (
+        netcdf_file(tmp_path / "data.nc", mmap=False) as ours,
+        netcdf_file(ANSWERS / "small_means.nc", mmap=False) as theirs,
+    ):
+        assert dict(ours.dimensions) == dict(theirs.dimensions)
+        assert set(ours.variables) == set(theirs.variables)
+        for name, variable in theirs.variables.items():
+            assert ours.variables[name].dimensions == variable.dimensions
+            np.testing.assert_array_equal(ours.variables[name].data, variable.data)
+
+
+def test_stretches_of_labels_become_sequences(tmp_path):
+    nan = np.nan
+    gaps = np.float32([[nan, nan], [1, 2], [3, 4], [nan, 5], [6, nan], [7, 8]])
+    whole = np.float32([[1, -1], [0.5, 0]])
+
+    def song(name, labels):
+        rows = np.arange(len(labels) * 3, dtype=np.float32).reshape(-1, 3)
+        return LabelledRows(Song(name, tmp_path, np.empty(0), np.zeros((1, 2))), rows, labels)
+
+    data = as_data([song("gaps", gaps), song("a;b", whole)])
+    assert data.tags == ["gaps#1", "gaps#2", "a,b"]
+    assert [rows[:, 0].tolist() for rows in data.inputs] == [[3, 6], [15], [0, 3]]
+    assert [rows.tolist() for rows in data.targets] == [
+        [[1, 2], [3, 4]],
+        [[7, 8]],
+        [[1, -1], [0.5, 0]],
+    ]

@@ -7,6 +7,7 @@ import pytest
 from moodcurve.errors import InputError
 from moodcurve.network import (
     Dense,
+    Elman,
     Network,
     Recurrent,
     forward,
@@ -26,6 +27,11 @@ def blstm(rng, inputs, units, directions=2):
     return Recurrent(*(rng.normal(0, 0.6, shape).astype(np.float32) for shape in shapes))
 
 
+def elman(rng, inputs, units, directions=2):
+    shapes = ((directions, units, inputs), (directions, units), (directions, units, units))
+    return Elman(*(rng.normal(0, 0.6, shape).astype(np.float32) for shape in shapes))
+
+
 def dense(rng, inputs, outputs, activation="identity"):
     weights = rng.normal(0, 0.6, (outputs, inputs)).astype(np.float32)
     return Dense(weights, rng.normal(0, 0.6, outputs).astype(np.float32), activation)
@@ -33,7 +39,8 @@ def dense(rng, inputs, outputs, activation="identity"):
 
 @pytest.fixture
 def network(rng):
-    return Network((blstm(rng, 3, 4), dense(rng, 8, 5, "tanh"), blstm(rng, 5, 2), dense(rng, 4, 2)))
+    below = blstm(rng, 3, 4), dense(rng, 8, 5, "tanh"), blstm(rng, 5, 2)
+    return Network((*below, elman(rng, 4, 3), dense(rng, 6, 2)))
 
 
 @pytest.fixture
@@ -71,11 +78,28 @@ def test_one_cell_by_hand():
     np.testing.assert_allclose(out.ravel(), expected, rtol=1e-6)
 
 
-def test_backward_is_forward_on_reversed_time(rng):
-    layer = blstm(rng, 3, 4)
-    swapped = Recurrent(
-        layer.weights[::-1], layer.bias[::-1], layer.recurrent[::-1], layer.peepholes[::-1]
-    )
+def test_one_elman_unit_by_hand():
+    layer = Elman(np.float32([[[0.5]]]), np.float32([[0.1]]), np.float32([[[-0.7]]]))
+    first = math.tanh(0.5 * 1.5 + 0.1)
+    second = math.tanh(0.5 * -0.7 - 0.7 * first + 0.1)
+    out = forward(only(layer), np.float32([[[1.5], [-0.7]]]))
+    np.testing.assert_allclose(out.ravel(), [first, second], rtol=1e-6)
+
+
+def test_elman_units_drive_each_other_as_the_rows_of_recurrent_say():
+    """Unit 0 copies the input, unit 1 sees only what unit 0 said one half-second before."""
+    recurrent = np.float32([[[0, 0], [2, 0]]])
+    layer = Elman(np.float32([[[1], [0]]]), np.float32([[0, 0]]), recurrent)
+    out = forward(only(layer), np.float32([[[0.3], [0.0], [0.0]]]))
+    one = math.tanh(0.3)
+    expected = [[one, 0], [0, math.tanh(2 * one)], [0, 0]]
+    np.testing.assert_allclose(out[0], expected, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", [blstm, elman])
+def test_backward_is_forward_on_reversed_time(kind, rng):
+    layer = kind(rng, 3, 4)
+    swapped = type(layer)(*(array[::-1] for array in vars(layer).values()))
     x = rng.normal(0, 1, (2, 7, 3)).astype(np.float32)
     out, back = forward(only(layer), x), forward(only(swapped), x[:, ::-1])[:, ::-1]
     np.testing.assert_allclose(out[..., :4], back[..., 4:], atol=1e-6)
@@ -129,6 +153,11 @@ def test_parameters_of_the_papers_network(rng):
     assert parameter_count(Network((*blstms, dense(rng, 250, 1)))) == 1_894_001
 
 
+def test_parameters_of_an_elman_network(rng):
+    network = Network((elman(rng, 260, 10, directions=1), dense(rng, 10, 1)))
+    assert parameter_count(network) == 10 * 260 + 10 + 10 * 10 + 10 + 1
+
+
 def test_arrays_round_trip_without_pickle(network, rng):
     file = io.BytesIO()
     np.savez(file, **to_arrays(network))
@@ -140,7 +169,7 @@ def test_arrays_round_trip_without_pickle(network, rng):
     assert [type(layer) for layer in again.layers] == [type(layer) for layer in network.layers]
 
 
-@pytest.mark.parametrize("key", ["0.weights", "0.peepholes", "1.activation", "3.bias"])
+@pytest.mark.parametrize("key", ["0.weights", "0.peepholes", "1.activation", "3.bias", "4.bias"])
 def test_a_missing_array_is_named(network, key):
     arrays = to_arrays(network)
     del arrays[key]
@@ -171,6 +200,10 @@ def test_shapes_must_agree(rng):
         Network(())
     with pytest.raises(InputError, match="3 directions"):
         blstm(rng, 3, 4, directions=3)
+    with pytest.raises(InputError, match=r"recurrent.*must be \(2, 4, 4\)"):
+        Elman(layer.weights, layer.bias, layer.recurrent)
+    with pytest.raises(InputError, match="3 directions"):
+        elman(rng, 3, 4, directions=3)
 
 
 def test_rows_of_another_size(network):

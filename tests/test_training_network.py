@@ -4,8 +4,23 @@ import pytest
 torch = pytest.importorskip("torch", reason="training needs moodcurve[train]")
 
 from moodcurve.errors import InputError  # noqa: E402
-from moodcurve.network import Dense, Network, forward, parameter_count, to_arrays  # noqa: E402
-from moodcurve.training.network import BLSTM, initial_network, recurrent_layer  # noqa: E402
+from moodcurve.network import (  # noqa: E402
+    Dense,
+    Elman,
+    Network,
+    Recurrent,
+    forward,
+    parameter_count,
+    to_arrays,
+)
+from moodcurve.training.network import (  # noqa: E402
+    BLSTM,
+    elman_layer,
+    initial_lstm,
+    initial_network,
+    initial_rnn,
+    recurrent_layer,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -13,15 +28,20 @@ def _one_thread():
     torch.set_num_threads(1)
 
 
+def elman(rng, inputs, units, directions, sigma=0.5):
+    shapes = ((directions, units, inputs), (directions, units), (directions, units, units))
+    return Elman(*(rng.normal(0, sigma, shape).astype(np.float32) for shape in shapes))
+
+
 def network_with_tanh(rng):
-    """Two BLSTM layers, one LSTM layer (a direction taken away), and every activation."""
+    """Every kind of layer: two BLSTM, one LSTM (a direction taken away), Elman, activations."""
     wide = initial_network(7, 3, 10, rng, sigma=0.5).layers
     one_way = type(wide[2])(*(array[:1] for array in vars(wide[2]).values()))
     tops = [
         Dense(rng.normal(0, 0.5, (n, p)).astype(np.float32), np.full(n, 0.1, np.float32), name)
-        for n, p, name in [(4, 5, "tanh"), (3, 4, "logistic"), (2, 3, "identity")]
+        for n, p, name in [(4, 6, "tanh"), (3, 4, "logistic"), (2, 3, "identity")]
     ]
-    return Network((*wide[:2], one_way, *tops))
+    return Network((*wide[:2], one_way, elman(rng, 5, 3, directions=2), *tops))
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -74,6 +94,46 @@ def test_gradient_against_finite_differences(directions, masked):
         ),
         arrays,
     )
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+@pytest.mark.parametrize("masked", [False, True])
+def test_elman_gradient_against_finite_differences(directions, masked):
+    rng = np.random.default_rng(3)
+    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]], dtype=torch.bool)
+    shapes = [(3, 4, 2), (directions, 3, 2), (directions, 3), (directions, 3, 3)]
+    arrays = [torch.tensor(rng.normal(0, 0.7, shape), requires_grad=True) for shape in shapes]
+    assert torch.autograd.gradcheck(
+        lambda x, *weights: elman_layer(x, mask if masked else None, *weights), arrays
+    )
+
+
+@pytest.mark.parametrize("directions", [1, 2])
+def test_elman_against_torchs_rnn(directions):
+    """The gradient too, and of errors so large that a clipped one would differ."""
+    rng = np.random.default_rng(4)
+    layer = elman(rng, 7, 5, directions)
+    theirs = torch.nn.RNN(7, 5, batch_first=True, bidirectional=directions == 2)
+    pairs = [("weight_ih_l0", "weights"), ("weight_hh_l0", "recurrent"), ("bias_ih_l0", "bias")]
+    with torch.no_grad():
+        for way, suffix in enumerate(["", "_reverse"][:directions]):
+            getattr(theirs, "bias_hh_l0" + suffix).zero_()
+            for name, ours in pairs:
+                getattr(theirs, name + suffix).copy_(torch.from_numpy(getattr(layer, ours)[way]))
+    model = BLSTM(Network((layer,)), clip_deltas=True)
+    x = rng.normal(0, 1, (3, 9, 7)).astype(np.float32)
+    xs = [torch.tensor(x, requires_grad=True) for _ in range(2)]
+    outs = model(xs[0]), theirs(xs[1])[0]
+    errors = torch.tensor(rng.normal(0, 1e3, outs[0].shape).astype(np.float32))
+    for out in outs:
+        (out * errors).sum().backward()
+    torch.testing.assert_close(outs[0], outs[1], atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(xs[0].grad, xs[1].grad, atol=1e-2, rtol=1e-4)
+    weights = dict(zip(["weights", "bias", "recurrent"], model.parameters(), strict=True))
+    for way, suffix in enumerate(["", "_reverse"][:directions]):
+        for name, ours in pairs:
+            expected = getattr(theirs, name + suffix).grad
+            torch.testing.assert_close(weights[ours].grad[way], expected, atol=1e-2, rtol=1e-4)
 
 
 def one_cell(clip_deltas, errors):
@@ -146,6 +206,61 @@ def test_initial_network():
     assert abs(values.mean()) < 1e-3
     again = initial_network(260, 5, 250, np.random.default_rng(0))
     assert np.array_equal(network.layers[4].peepholes, again.layers[4].peepholes)
+
+
+def test_the_draws_come_in_one_order_for_ever():
+    """The shipped model was made with them."""
+    network = initial_network(5, 2, 6, np.random.default_rng(7), sigma=0.3)
+    shapes = {
+        "0.weights": (2, 12, 5),
+        "0.bias": (2, 12),
+        "0.recurrent": (2, 12, 3),
+        "0.peepholes": (2, 3, 3),
+        "1.weights": (2, 12, 6),
+        "1.bias": (2, 12),
+        "1.recurrent": (2, 12, 3),
+        "1.peepholes": (2, 3, 3),
+        "2.weights": (1, 6),
+        "2.bias": (1,),
+    }
+    arrays = to_arrays(network)
+    assert str(arrays.pop("2.activation")) == "identity"
+    rng = np.random.default_rng(7)
+    expected = {key: rng.normal(0, 0.3, shape).astype(np.float32) for key, shape in shapes.items()}
+    assert list(arrays) == list(expected)
+    for key, array in expected.items():
+        assert np.array_equal(arrays[key], array), key
+
+
+def test_initial_lstm():
+    network = initial_lstm(20, 2, 7, np.random.default_rng(0), sigma=0.2)
+    assert [type(layer) for layer in network.layers] == [Recurrent, Recurrent, Dense]
+    assert network.layers[0].recurrent.shape == (1, 28, 7)
+    assert parameter_count(network) == (28 * 28 + 7 * 3) + (28 * 15 + 7 * 3) + 8
+    values = np.concatenate([a.ravel() for a in to_arrays(network).values() if a.dtype.kind == "f"])
+    first = np.random.default_rng(0).normal(0, 0.2, values.size).astype(np.float32)
+    assert np.array_equal(values, first)
+
+
+def test_initial_rnn():
+    network = initial_rnn(20, 7, np.random.default_rng(0), sigma=0.2)
+    assert [type(layer) for layer in network.layers] == [Elman, Dense]
+    assert network.layers[0].recurrent.shape == (1, 7, 7)
+    assert parameter_count(network) == 7 * (20 + 1 + 7) + 8
+    values = np.concatenate([a.ravel() for a in to_arrays(network).values() if a.dtype.kind == "f"])
+    first = np.random.default_rng(0).normal(0, 0.2, values.size).astype(np.float32)
+    assert np.array_equal(values, first)
+
+
+def test_networks_of_nothing():
+    rng = np.random.default_rng(0)
+    for draw in (
+        lambda: initial_lstm(3, 0, 4, rng),
+        lambda: initial_lstm(3, 1, 0, rng),
+        lambda: initial_rnn(3, 0, rng),
+    ):
+        with pytest.raises(InputError, match="at least one of each"):
+            draw()
 
 
 @pytest.mark.parametrize(("layers", "units"), [(1, 7), (1, 0), (0, 4)])

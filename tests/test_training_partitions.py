@@ -16,7 +16,7 @@ def songs(groups=None, genres=None, count=0, names=None):
     none = [None] * count
     names = names or [f"song {number}" for number in range(count)]
     return [
-        Song(name, Path(f"{name}.wav"), np.zeros(0), np.zeros((1, 2)), group, genre)
+        Song(name, Path(f"{name}.wav"), np.zeros(0), np.zeros((1, 2)), group, (genre,) if genre else ())
         for name, group, genre in zip(names, groups or none, genres or none, strict=True)
     ]
 

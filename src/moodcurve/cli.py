@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from moodcurve import __version__
+from moodcurve.currennt.cli import add_commands as add_currennt
 from moodcurve.errors import InputError
 
 if TYPE_CHECKING:
@@ -77,6 +78,28 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("corpus", metavar="CORPUS", type=Path)
     evaluate.add_argument("--json", metavar="FILE", type=Path, help="write all figures there")
 
+    reproduce = command(
+        "reproduce",
+        _reproduce,
+        "Run the experiment of Li et al. 2016, table by table, on a corpus.",
+    )
+    reproduce.add_argument("corpus", metavar="CORPUS", type=Path, help="DEAM, PMEmo or your own")
+    reproduce.add_argument(
+        "-o", "--output", metavar="RUN", type=Path, help="folder of the run; goes on if it is there"
+    )
+    reproduce.add_argument("--preset", default="paper-2016", help="paper-2016, quick or smoke")
+    reproduce.add_argument("--only", metavar="TABLE", help="make one table: table1, nested, ...")
+    reproduce.add_argument("--jobs", metavar="N", type=int, help="processes; else one a core")
+    reproduce.add_argument(
+        "--full", metavar="DIR", type=Path, help="full-length development songs to pretrain on"
+    )
+    reproduce.add_argument(
+        "--labels", default="release", help="a DEAM folder's scale: release or me2015"
+    )
+    reproduce.add_argument(
+        "--dry-run", action="store_true", help="print what would be trained, and how long it takes"
+    )
+
     features = command(
         "features", _features, "Extract the 260 features, as official files have them."
     )
@@ -84,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     features.add_argument("-o", "--output", metavar="FILE", type=Path, help="else standard output")
 
     command("models", _models, "List the installed models: trained on what, measured how.")
+    add_currennt(commands)
     return parser
 
 
@@ -178,6 +202,30 @@ def _train(options: argparse.Namespace) -> int:
     model = train_model(corpora, chosen, options.output.name)
     save(model, options.output)
     _say(f"{learned(model)}\nwrote {options.output}")
+    return OK
+
+
+def _reproduce(options: argparse.Namespace) -> int:
+    try:
+        from moodcurve.reproduce.run import reproduce
+    except ImportError as error:
+        raise InputError(
+            f"training needs {error.name}; run: pip install 'moodcurve[train]'"
+        ) from None
+    if options.output is None and not options.dry_run:
+        raise InputError("reproduce needs a folder for its run: give -o RUN (or --dry-run)")
+    if options.jobs is not None and options.jobs < 1:
+        raise InputError(f"--jobs {options.jobs}: give at least 1")
+    reproduce(
+        options.corpus,
+        None if options.dry_run else options.output,
+        preset=options.preset,
+        only=options.only,
+        labels=options.labels,
+        full=options.full,
+        processes=options.jobs or os.cpu_count() or 1,
+        say=_say,
+    )
     return OK
 
 

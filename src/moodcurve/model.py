@@ -68,8 +68,13 @@ class Model:
 
     def standardise(self, rows: np.ndarray) -> Array:
         """Features (n, 260) -> float32 (n, 260) with the training rows' mean 0 and deviation 1."""
-        z = ((rows - self.mean) / self.deviation).astype(np.float32)
-        return z if self.limit is None else np.clip(z, -self.limit, self.limit)
+        return standardise(rows, self.mean, self.deviation, self.limit)
+
+
+def standardise(rows: np.ndarray, mean: Array, deviation: Array, limit: float | None) -> Array:
+    """(rows - mean) / deviation as float32, clipped to +-limit unless that is None."""
+    z = ((rows - mean) / deviation).astype(np.float32)
+    return z if limit is None else np.clip(z, -limit, limit)
 
 
 def installed() -> list[str]:

@@ -1,14 +1,15 @@
 """The deep BLSTM of the paper, forward only, in numpy: all that predicting needs.
 
-A network is a tuple of layers, each with its weights. Letters: B sequences, T half-seconds,
-F features, P inputs of a layer, H units a direction, D directions (1 or 2), N outputs.
+Also the plain recurrent layer of the network it is compared with (Table 3). A network is a tuple
+of layers, each with its weights. Letters: B sequences, T half-seconds, F features, P inputs of a
+layer, H units a direction, G gates of a unit, D directions (1 or 2), N outputs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,25 +22,21 @@ ACTIVATIONS = ("identity", "tanh", "logistic")
 
 
 @dataclass(frozen=True)
-class Recurrent:
-    """An LSTM layer (D = 1) or BLSTM layer (D = 2) with peepholes; direction 0 is forward in time.
+class _InTime:
+    """What layers with a memory share; direction 0 is forward in time."""
 
-    Gates stand in the order z (input), i, f, o; peepholes in the order i, f, o. All float32.
-    The cell is CURRENNT's (Graves 2012): i and f see the old cell state, o the new one.
-    """
+    weights: Array  # (D, G * H, P)
+    bias: Array  # (D, G * H)
+    recurrent: Array  # (D, G * H, H)
 
-    weights: Array  # (D, 4H, P)
-    bias: Array  # (D, 4H)
-    recurrent: Array  # (D, 4H, H)
-    peepholes: Array  # (D, 3, H)
+    gates: ClassVar[int]
 
     def __post_init__(self) -> None:
         directions, rows, units = _shape("recurrent", self.recurrent, 3)
         inputs = _shape("weights", self.weights, 3)[2]
-        _expect("recurrent", self.recurrent, (directions, 4 * units, units))
+        _expect("recurrent", self.recurrent, (directions, self.gates * units, units))
         _expect("weights", self.weights, (directions, rows, inputs))
         _expect("bias", self.bias, (directions, rows))
-        _expect("peepholes", self.peepholes, (directions, 3, units))
         if directions not in (1, 2):
             raise InputError(f"a recurrent layer has {directions} directions; it can have 1 or 2")
 
@@ -52,6 +49,36 @@ class Recurrent:
     def outputs(self) -> int:
         """Numbers the layer gives a half-second, D * H: forward units, then backward ones."""
         return int(self.recurrent.shape[0] * self.recurrent.shape[2])
+
+
+@dataclass(frozen=True)
+class Recurrent(_InTime):
+    """An LSTM layer (D = 1) or BLSTM layer (D = 2) with peepholes; direction 0 is forward in time.
+
+    Weights (D, 4H, P), bias (D, 4H), recurrent (D, 4H, H), peepholes (D, 3, H), all float32.
+    Gates stand in the order z (input), i, f, o; peepholes in the order i, f, o.
+    The cell is CURRENNT's (Graves 2012): i and f see the old cell state, o the new one.
+    """
+
+    peepholes: Array  # (D, 3, H)
+
+    gates: ClassVar[int] = 4
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        directions, _, units = self.recurrent.shape
+        _expect("peepholes", self.peepholes, (directions, 3, units))
+
+
+@dataclass(frozen=True)
+class Elman(_InTime):
+    """A plain recurrent layer (Elman 1990) of D directions; direction 0 is forward in time.
+
+    h_t = tanh(weights @ x_t + recurrent @ h_{t-1} + bias), 0 before the first half-second.
+    Weights (D, H, P), bias (D, H), recurrent (D, H, H), all float32.
+    """
+
+    gates: ClassVar[int] = 1
 
 
 @dataclass(frozen=True)
@@ -80,11 +107,14 @@ class Dense:
         return int(self.weights.shape[0])
 
 
+Layer = Recurrent | Elman | Dense
+
+
 @dataclass(frozen=True)
 class Network:
     """Layers from the input to the output; each takes what the one before gives."""
 
-    layers: tuple[Recurrent | Dense, ...]
+    layers: tuple[Layer, ...]
 
     def __post_init__(self) -> None:
         if not self.layers:
@@ -125,22 +155,35 @@ def forward(network: Network, x: Array, mask: NDArray[np.bool_] | None = None) -
         valid = mask.T[:, :, None]
         x = np.where(valid, x, np.float32(0))
     for layer in network.layers:
-        x = _recurrent(layer, x, valid) if isinstance(layer, Recurrent) else _dense(layer, x)
+        x = _dense(layer, x) if isinstance(layer, Dense) else _in_time(layer, x, valid)
     return np.ascontiguousarray(x.transpose(1, 0, 2))
 
 
-def _recurrent(layer: Recurrent, x: Array, valid: NDArray[np.bool_] | None) -> Array:
+def _in_time(layer: Recurrent | Elman, x: Array, valid: NDArray[np.bool_] | None) -> Array:
     """One layer over time-major x (T, B, P); returns (T, B, D * H).
 
-    Equations: CURRENNT, `LstmLayer`. Both directions advance in the same step, the backward one
-    on reversed time. `valid` (T, B, 1) holds h and c at 0 on padding.
+    Both directions advance in the same step, the backward one on reversed time. `valid` (T, B, 1)
+    holds the memory at 0 on padding.
     """
     steps, batch, _ = x.shape
     directions, _, units = layer.recurrent.shape
     x, valid = _both_ways(x, directions), valid if valid is None else _both_ways(valid, directions)
     gates = x.reshape(directions, steps * batch, -1) @ layer.weights.transpose(0, 2, 1)
     gates += layer.bias[:, None]
-    gates = gates.reshape(directions, steps, batch, 4, units)
+    gates = gates.reshape(directions, steps, batch, layer.gates, units)
+    if isinstance(layer, Recurrent):
+        out = _lstm(layer, gates, valid)
+    else:
+        out = _elman(layer, gates, valid)
+    return np.concatenate([out[0], *out[1:, ::-1]], axis=2)
+
+
+def _lstm(layer: Recurrent, gates: Array, valid: NDArray[np.bool_] | None) -> Array:
+    """Run the cells on the gates' input products (D, T, B, 4, H); returns h (D, T, B, H).
+
+    Equations: CURRENNT, `LstmLayer`. `gates` is overwritten.
+    """
+    directions, steps, batch, _, units = gates.shape
     peephole_if, peephole_o = layer.peepholes[:, None, :2], layer.peepholes[:, None, 2]
     transposed = np.ascontiguousarray(layer.recurrent.transpose(0, 2, 1))
 
@@ -165,7 +208,21 @@ def _recurrent(layer: Recurrent, x: Array, valid: NDArray[np.bool_] | None) -> A
         if valid is not None:
             h *= valid[:, t]
             c *= valid[:, t]
-    return np.concatenate([out[0], *out[1:, ::-1]], axis=2)
+    return out
+
+
+def _elman(layer: Elman, gates: Array, valid: NDArray[np.bool_] | None) -> Array:
+    """Run the units on their input products (D, T, B, 1, H), in place; returns h (D, T, B, H)."""
+    out = gates[:, :, :, 0]
+    transposed = layer.recurrent.transpose(0, 2, 1)
+    for t in range(out.shape[1]):
+        h = out[:, t]
+        if t:
+            h += out[:, t - 1] @ transposed
+        np.tanh(h, out=h)
+        if valid is not None:
+            h *= valid[:, t]
+    return out
 
 
 def _both_ways(x: NDArray[Any], directions: int) -> NDArray[Any]:
@@ -225,14 +282,18 @@ def from_arrays(arrays: Mapping[str, NDArray[Any]]) -> Network:
         ) from None
 
 
-def _layer(arrays: Mapping[str, NDArray[Any]], number: int) -> Recurrent | Dense:
+def _layer(arrays: Mapping[str, NDArray[Any]], number: int) -> Layer:
     def array(name: str) -> Array:
         return np.asarray(arrays[f"{number}.{name}"], np.float32)
 
     if f"{number}.activation" in arrays:
         activation = str(arrays[f"{number}.activation"])
         return Dense(array("weights"), array("bias"), activation)
-    return Recurrent(array("weights"), array("bias"), array("recurrent"), array("peepholes"))
+    shared = array("weights"), array("bias"), array("recurrent")
+    # an LSTM has four rows a unit, a plain unit one
+    if shared[2].shape[-2:-1] == shared[2].shape[-1:]:
+        return Elman(*shared)
+    return Recurrent(*shared, array("peepholes"))
 
 
 def _shape(name: str, array: Array, dimensions: int) -> tuple[int, ...]:

@@ -1,13 +1,14 @@
 """What is wrong with a corpus folder: every problem at once, one line each.
 
 A problem is a line ``file:line: problem; remedy``, its file named relative to the corpus folder.
-The functions here read tables as text and yield problems; what a sound corpus means is
-`moodcurve.corpora.folder`'s subject.
+The functions here read tables as text and yield problems; what a sound corpus means is the
+subject of `moodcurve.corpora.folder`, `deam` and `pmemo`.
 """
 
 import csv
 import io
 import math
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,16 +17,43 @@ from typing import NamedTuple
 
 from moodcurve.errors import InputError
 
-#: The tables of a corpus and the columns that each must have.
-REQUIRED_COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "dynamic.csv": ("song", "time_s", "valence", "arousal"),
-    "static.csv": ("song", "valence", "arousal"),
-    "songs.csv": ("song",),
+
+class Columns(NamedTuple):
+    """The columns that a table must have: the song's, the labels' and the time's, and their kind.
+
+    Labels are in [low, 1]. An official table numbers its songs.
+    """
+
+    song: str
+    labels: tuple[str, ...] = ()
+    time: str | None = None
+    low: float = -1.0
+    official: bool = False
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All of them: song, time, labels."""
+        return (self.song, *((self.time,) if self.time else ()), *self.labels)
+
+
+#: The tables of a corpus that have one label a row, with valence before arousal.
+TABLES: Mapping[str, Columns] = {
+    "dynamic.csv": Columns("song", ("valence", "arousal"), "time_s"),
+    "static.csv": Columns("song", ("valence", "arousal")),
+    "songs.csv": Columns("song"),
+    "development_set_2015.csv": Columns(
+        "song_id", ("valence_me15", "arousal_me15"), "time_s", official=True
+    ),
+    "dynamic_annotations.csv": Columns(
+        "musicId", ("Valence(mean)", "Arousal(mean)"), "frameTime", low=0.0, official=True
+    ),
 }
 #: Columns that are read where they are there; any other is ignored.
 OPTIONAL_COLUMNS = ("group", "genre")
 #: So many problems are printed; the rest is counted.
 MOST_LINES = 20
+#: What to do about a file that does not come from the user.
+AGAIN = "take the file from its archive again"
 
 
 class Row(NamedTuple):
@@ -53,6 +81,12 @@ def song_name(text: str) -> str:
     return unicodedata.normalize("NFC", text.strip())
 
 
+def song_id(text: str) -> str:
+    """Return a song's number in one form ("2" for " 2.0", as spreadsheets write); "" for none."""
+    found = re.fullmatch(r"(\d+)(\.0*)?", text.strip(), re.ASCII)
+    return str(int(found[1])) if found else ""
+
+
 def number(cell: str) -> float | None:
     """Return the cell's finite number, or None where it holds none."""
     try:
@@ -63,16 +97,17 @@ def number(cell: str) -> float | None:
 
 
 def read_table(path: Path) -> Table:
-    """Read one of the tables named in `REQUIRED_COLUMNS`.
+    """Read one of the `TABLES`.
 
     UTF-8 with or without a byte order mark, any line ends; blank rows are skipped. Nothing is
     raised: what cannot be read is among the table's problems.
     """
     file = path.name
+    columns = TABLES[file]
     try:
-        (first, header), *lines = _split(file, _text(path))
+        (first, header), *lines = split_rows(file, read_text(path))
         header = [cell.strip() for cell in header]
-        _check_header(f"{file}:{first}", REQUIRED_COLUMNS[file], header)
+        check_header(f"{file}:{first}", columns.names, header)
         if not lines:
             raise InputError(f"{file}: no rows below the header; add some, or remove the file")
     except InputError as error:
@@ -84,10 +119,11 @@ def read_table(path: Path) -> Table:
             remedy = "put a decimal point in numbers, and quotes around a text with a comma"
             problem = f"{len(cells)} cells under a header of {len(header)}; {remedy}"
             problems.append(f"{file}:{line}: {problem}")
-        elif not song_name(row["song"]):
-            problems.append(f"{file}:{line}: no song; write its name in column song")
+        elif not (song := (song_id if columns.official else song_name)(row[columns.song])):
+            kind = "number" if columns.official else "name"
+            problems.append(f"{file}:{line}: no song; write its {kind} in column {columns.song}")
         else:
-            rows.append(Row(line, song_name(row["song"]), row))
+            rows.append(Row(line, song, row))
     return Table(file, tuple(rows), tuple(problems))
 
 
@@ -111,11 +147,13 @@ def corpus_problems(tables: Mapping[str, Table], audio: Sequence[Path]) -> Itera
     else:
         yield "audio: no sound files in this folder; add one a song, named as in the tables"
     for table in tables.values():
-        if table.file == "dynamic.csv":
-            yield from _time_problems(table.rows)
-        else:
-            yield from _repeat_problems(table)
-        yield from _value_problems(table)
+        yield from row_problems(table)
+
+
+def row_problems(table: Table) -> Iterator[str]:
+    """Yield what is wrong with single rows: songs or times twice or out of order, and values."""
+    yield from _time_problems(table) if TABLES[table.file].time else _repeat_problems(table)
+    yield from _value_problems(table)
 
 
 def report(folder: Path, problems: Iterable[str]) -> None:
@@ -128,11 +166,14 @@ def report(folder: Path, problems: Iterable[str]) -> None:
     raise InputError("\n".join([first, *lines[:MOST_LINES], *more]))
 
 
-def _text(path: Path) -> str:
-    """Return a table's text, or raise the one problem that keeps it from being read."""
+def read_text(path: Path, errors: str = "strict") -> str:
+    """Return a table's text, or raise the one problem that keeps it from being read.
+
+    `errors` as of `bytes.decode`, for a table whose names do not matter.
+    """
     try:
         data = path.read_bytes()
-        return data.decode("utf-8-sig")
+        return data.decode("utf-8-sig", errors)
     except OSError as error:
         raise InputError(f"{path.name}: {error.strerror}; make it a readable file") from error
     except UnicodeDecodeError as error:
@@ -141,7 +182,7 @@ def _text(path: Path) -> str:
         raise InputError(f"{path.name}:{line}: {problem}") from error
 
 
-def _split(file: str, text: str) -> list[tuple[int, list[str]]]:
+def split_rows(file: str, text: str) -> list[tuple[int, list[str]]]:
     """Return the rows that are not blank, at least one: (line where it starts, its cells)."""
     # strict: an unclosed quote is an error, and does not swallow the rest of the file.
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
@@ -159,12 +200,16 @@ def _split(file: str, text: str) -> list[tuple[int, list[str]]]:
     return rows
 
 
-def _check_header(where: str, required: Sequence[str], header: Sequence[str]) -> None:
+def check_header(where: str, required: Sequence[str], header: Sequence[str]) -> None:
+    """Raise the one problem of a header, if it has any."""
     for separator, name in ((";", "semicolons"), ("\t", "tabs")):
         if len(header) == 1 and separator in header[0]:
-            raise InputError(f"{where}: columns separated by {name}; separate them by commas")
+            remedy = "separate them by commas, and put a decimal point in numbers"
+            raise InputError(f"{where}: columns separated by {name}; {remedy}")
     if missing := [column for column in required if column not in header]:
-        problem = f"no column {', '.join(missing)}, found {', '.join(filter(None, header))}"
+        found = [column for column in header if column]
+        some = ", ".join(found[:8]) + (", ..." if len(found) > 8 else "")
+        problem = f"no column {', '.join(missing)}, found {some}"
         raise InputError(f"{where}: {problem}; name the columns {','.join(required)}")
     for column in (*required, *OPTIONAL_COLUMNS):
         if header.count(column) > 1:
@@ -219,15 +264,15 @@ def _repeat_problems(table: Table) -> Iterator[str]:
             yield f"{table.file}:{row.line}: {problem}"
 
 
-def _time_problems(rows: Iterable[Row]) -> Iterator[str]:
-    """Yield the rows of dynamic.csv whose time is not after the one before it in the song."""
+def _time_problems(table: Table) -> Iterator[str]:
+    """Yield the rows whose time is not after the one before it in the song."""
     lines: dict[tuple[str, float], int] = {}
     latest: dict[str, float] = {}
-    for row in rows:
-        time = number(row.cells["time_s"])
+    for row in table.rows:
+        time = number(row.cells[TABLES[table.file].time or ""])
         if time is None:
             continue
-        where = f'dynamic.csv:{row.line}: time {time:g} s of song "{row.song}"'
+        where = f'{table.file}:{row.line}: time {time:g} s of song "{row.song}"'
         line = lines.setdefault((row.song, time), row.line)
         if line != row.line:
             yield f"{where} is on line {line} already; keep one row"
@@ -238,15 +283,16 @@ def _time_problems(rows: Iterable[Row]) -> Iterator[str]:
 
 def _value_problems(table: Table) -> Iterator[str]:
     """Yield the cells that are no number, or a number out of its range."""
+    columns = TABLES[table.file]
+    hint = AGAIN if columns.official else "for a 1 .. 9 scale use (x - 5) / 4"
     for row in table.rows:
-        for column in REQUIRED_COLUMNS[table.file][1:]:
+        for column in columns.names[1:]:
             cell = row.cells[column].strip()
             value = number(cell)
             where = f"{table.file}:{row.line}: {column}"
             if value is None:
                 yield f'{where} "{cell}" is not a finite number; write one, like 0.25'
-            elif column == "time_s" and value < 0:
+            elif column == columns.time and value < 0:
                 yield f"{where} {cell} is negative; count seconds from the start of the audio"
-            elif column != "time_s" and abs(value) > 1:
-                hint = "for a 1 .. 9 scale use (x - 5) / 4"
-                yield f"{where} {cell} is out of range; labels are -1 .. 1; {hint}"
+            elif column != columns.time and not columns.low <= value <= 1:
+                yield f"{where} {cell} is out of range; labels are {columns.low:g} .. 1; {hint}"

@@ -12,7 +12,6 @@ further ones are ignored. ``time_s`` is the start, in seconds, of the interval t
 of; the interval lasts until the song's next label.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -22,7 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from moodcurve.audio import EXTENSIONS
 from moodcurve.corpora.check import (
-    REQUIRED_COLUMNS,
+    TABLES,
     Table,
     corpus_problems,
     read_table,
@@ -41,25 +40,33 @@ class Song:
     Attributes
     ----------
     name
-        the audio file's name without its extension
+        the audio file's name without its extension, or the song's id
     audio
-        the audio file
+        the audio file; None where there are only features, or only labels
     starts : (N,)
         where each labelled interval starts, in seconds, ascending; empty for a static song
     labels : (N, 2)
         valence and arousal of each interval in [-1, 1]; (1, 2) for a static song
     group
         what must not be split between training and testing, such as a series; None if not given
-    genre
-        its genre; None if not given
+    genres
+        its genres, the first one first; empty if not given
+    features
+        an official feature file to take the song's rows from, instead of from the audio
     """
 
     name: str
-    audio: Path
+    audio: Path | None
     starts: Array
     labels: Array
     group: str | None = None
-    genre: str | None = None
+    genres: tuple[str, ...] = ()
+    features: Path | None = None
+
+    @property
+    def genre(self) -> str | None:
+        """The first of its genres; None if none is given."""
+        return self.genres[0] if self.genres else None
 
     def labels_at(self, midpoints: ArrayLike) -> Array:
         """Return the labels at given times, for instance at the midpoints of half-seconds.
@@ -93,11 +100,30 @@ class Song:
 
 @dataclass(frozen=True, eq=False)
 class Corpus:
-    """A folder of labelled songs: its name, the folder, and the songs sorted by name."""
+    """A folder of labelled songs.
+
+    Attributes
+    ----------
+    name
+        the folder's name
+    folder
+        the folder
+    songs
+        its songs, sorted by name (by number where names are ids)
+    test
+        the names of the songs that the corpus itself sets aside as its test set
+    notes
+        what its user should know: departures from the official corpus, harmless oddities
+    layout
+        "folder", "deam" or "pmemo"
+    """
 
     name: str
     folder: Path
     songs: tuple[Song, ...]
+    test: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+    layout: str = "folder"
 
 
 def read_corpus(folder: str | PathLike[str]) -> Corpus:
@@ -112,23 +138,27 @@ def read_corpus(folder: str | PathLike[str]) -> Corpus:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder; name a folder with audio/ and labels")
-    paths = [folder / file for file in REQUIRED_COLUMNS]
+    paths = [folder / file for file in ("dynamic.csv", "static.csv", "songs.csv")]
     tables = {path.name: read_table(path) for path in paths if path.exists()}
-    audio = _audio_files(folder / "audio")
+    audio = audio_files(folder / "audio")
     report(folder, corpus_problems(tables, audio))
-    labelled = _labels_of(tables)
+    labelled = {
+        song: labels
+        for file in ("dynamic.csv", "static.csv")
+        for song, labels in labels_of(tables.get(file, Table(file))).items()
+    }
     details = {row.song: row.cells for row in tables.get("songs.csv", Table("songs.csv")).rows}
     songs = []
     for path in audio:
         name = song_name(path.stem)
         cells = details.get(name, {})
         group, genre = (cells.get(column, "").strip() or None for column in ("group", "genre"))
-        starts, labels = (np.array(column, dtype=float) for column in labelled[name])
-        songs.append(Song(name, path, starts, labels, group, genre))
+        starts, labels = labelled[name]
+        songs.append(Song(name, path, starts, labels, group, (genre,) if genre else ()))
     return Corpus(folder.resolve().name, folder, tuple(sorted(songs, key=lambda song: song.name)))
 
 
-def _audio_files(folder: Path) -> list[Path]:
+def audio_files(folder: Path) -> list[Path]:
     """Return the folder's audio files; hidden ones, such as macOS's ``._x.mp3``, are none."""
     found = folder.iterdir() if folder.is_dir() else ()
     return sorted(
@@ -138,13 +168,16 @@ def _audio_files(folder: Path) -> list[Path]:
     )
 
 
-def _labels_of(tables: Mapping[str, Table]) -> dict[str, tuple[list[float], list[list[float]]]]:
-    """Return each song's start times and labels, both as lists over its intervals."""
+def labels_of(table: Table) -> dict[str, tuple[Array, Array]]:
+    """Return the start times (N,) and labels (N, 2) of each song of a sound table, as written.
+
+    Of a table without times, each song has no start and one label.
+    """
+    columns = TABLES[table.file]
     found: dict[str, tuple[list[float], list[list[float]]]] = {}
-    for file in ("dynamic.csv", "static.csv"):
-        for row in tables[file].rows if file in tables else ():
-            starts, labels = found.setdefault(row.song, ([], []))
-            labels.append([float(row.cells["valence"]), float(row.cells["arousal"])])
-            if "time_s" in REQUIRED_COLUMNS[file]:
-                starts.append(float(row.cells["time_s"]))
-    return found
+    for row in table.rows:
+        starts, labels = found.setdefault(row.song, ([], []))
+        labels.append([float(row.cells[column]) for column in columns.labels])
+        if columns.time:
+            starts.append(float(row.cells[columns.time]))
+    return {song: (np.array(starts), np.array(labels)) for song, (starts, labels) in found.items()}

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 from tqdm import tqdm
 
+from moodcurve.corpora.feature_files import Rows, read_features
 from moodcurve.corpora.folder import Song
 from moodcurve.errors import InputError
 from moodcurve.features import HOP, WINDOW
@@ -25,39 +26,63 @@ class LabelledRows:
 
 
 def labelled_rows(songs: Sequence[Song], window: float = WINDOW) -> list[LabelledRows]:
-    """Extract (or take from the cache) the rows of songs and join the labels to them by time.
+    """Read, extract, or take from the cache the rows of songs; join the labels to them by time.
 
-    A half-second takes the label at its midpoint. One process a core, with a progress bar.
+    A song with an official feature file has that file's rows, any other its audio's (one process
+    a core, with a progress bar). A half-second takes the label at its midpoint.
 
     Raises:
-        InputError: one line for each song whose audio cannot be used or that has no label within
-            its length.
+        InputError: one line for each song whose features or audio cannot be used or that has no
+            label within its length.
     """
+    heard = [number for number, song in enumerate(songs) if song.features is None]
+    extracted = in_processes(
+        partial(_extracted, window=window), [songs[number] for number in heard]
+    )
+    outcomes = dict(zip(heard, _progress(extracted, len(heard)), strict=True))
     found: list[LabelledRows] = []
     problems: list[str] = []
-    outcomes = in_processes(partial(_rows_or_problem, window=window), songs)
-    for song, outcome in zip(songs, _progress(outcomes, len(songs)), strict=True):
+    for number, song in enumerate(songs):
+        outcome = outcomes[number] if number in outcomes else _read(song, window)
         if isinstance(outcome, str):
             problems.append(outcome)
             continue
-        labels = song.labels_at(HOP * (np.arange(len(outcome)) + 0.5)).astype(np.float32)
+        starts, rows = outcome
+        labels = song.labels_at(starts + HOP / 2).astype(np.float32)
         if np.isnan(labels).all():
-            problems.append(f"{song.audio}: ends before its first label; check its times")
-        found.append(LabelledRows(song, outcome, labels))
+            source = song.features or song.audio
+            problems.append(f"{source}: ends before its first label; check its times")
+        found.append(LabelledRows(song, rows, labels))
     if problems:
         raise InputError("\n".join(problems))
     return found
 
 
-def _rows_or_problem(song: Song, window: float) -> Array | str:
+def _extracted(song: Song, window: float) -> Rows | str:
+    """Return the rows of a song's audio and their starts, or the problem with it."""
+    if song.audio is None:
+        return f"song {song.name}: neither features nor audio; unpack them beside its labels"
     try:
-        return cached_rows(song.audio, window)
+        rows: Array = cached_rows(song.audio, window)
+    except InputError as error:
+        return str(error)
+    return np.arange(len(rows), dtype=np.float64) * HOP, rows
+
+
+def _read(song: Song, window: float) -> Rows | str:
+    """Return the rows of a song's feature file and their starts, or the problem with it."""
+    assert song.features is not None
+    if window != WINDOW:
+        problem = f"windows of {WINDOW:g} s, and {window:g} s are needed"
+        return f"{song.features}: {problem}; use the song's audio"
+    try:
+        return read_features(song.features, song.name)
     except InputError as error:
         return str(error)
 
 
-def _progress(outcomes: Iterable[Array | str], total: int) -> Iterable[Array | str]:
-    bar: Iterable[Array | str] = tqdm(
+def _progress(outcomes: Iterable[Rows | str], total: int) -> Iterable[Rows | str]:
+    bar: Iterable[Rows | str] = tqdm(
         outcomes, "features", total, unit=" songs", delay=2, disable=None, leave=False
     )
     return bar

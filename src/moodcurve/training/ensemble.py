@@ -69,7 +69,7 @@ def train_on_songs(
     The same seed gives the same model whatever the number of processes. `corpora` are named in
     the manifest. Raises InputError where the songs are too few for the preset's partitions.
     """
-    mean, deviation = _moments(songs)
+    mean, deviation = moments(songs)
     model = Model(SCALES, WINDOW, mean, deviation, preset.limit, {}, {})
     standard = [LabelledRows(s.song, model.standardise(s.rows), s.labels) for s in songs]
     rng = np.random.default_rng(seed)
@@ -117,7 +117,7 @@ def learned(model: Model) -> str:
     return "\n".join(lines)
 
 
-def _moments(songs: Sequence[LabelledRows]) -> tuple[Array, Array]:
+def moments(songs: Sequence[LabelledRows]) -> tuple[Array, Array]:
     """Mean and standard deviation of each feature over the labelled rows; a constant one has 1."""
     rows = np.concatenate([s.rows[~np.isnan(s.labels[:, 0])] for s in songs], dtype=np.float64)
     deviation = rows.std(axis=0)

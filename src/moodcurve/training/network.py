@@ -2,7 +2,8 @@
 
 torch.nn.LSTM has neither peepholes nor clipped deltas, so a recurrent layer is a hand-written
 autograd.Function: whatever does not depend on the step before is done for all time steps at once,
-and both directions advance in the same step. Letters as in `moodcurve.network`.
+and both directions advance in the same step. The plain recurrent layer, a baseline's, has torch's
+own gradient. Letters as in `moodcurve.network`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from moodcurve.errors import InputError
-from moodcurve.network import Array, Dense, Network, Recurrent
+from moodcurve.network import Array, Dense, Elman, Layer, Network, Recurrent
 
 # the error before an activation, from the error after it and the activation's value, in one pass
 _through_sigmoid = torch.ops.aten.sigmoid_backward.grad_input
@@ -36,25 +37,61 @@ def initial_network(
             f"cannot build {layers} BLSTM layers of {units} units; "
             "give at least one layer and an even number of units, half for each direction"
         )
+    return _draw_stack(Recurrent, features, layers, (2, units // 2), rng, sigma)
+
+
+def initial_lstm(
+    features: int, layers: int, units: int, rng: np.random.Generator, sigma: float = 0.1
+) -> Network:
+    """Draw a network at random: LSTM layers of `units`, forward in time, and one linear output.
+
+    Weights as in `initial_network`. Raises InputError without a layer or a unit.
+    """
+    return _draw_stack(Recurrent, features, layers, (1, units), rng, sigma)
+
+
+def initial_rnn(features: int, units: int, rng: np.random.Generator, sigma: float = 0.1) -> Network:
+    """Draw a network at random: one Elman layer, forward in time, and one linear output.
+
+    Weights as in `initial_network`. Raises InputError without a unit.
+    """
+    return _draw_stack(Elman, features, 1, (1, units), rng, sigma)
+
+
+def _draw_stack(
+    kind: type[Recurrent] | type[Elman],
+    features: int,
+    layers: int,
+    size: tuple[int, int],
+    rng: np.random.Generator,
+    sigma: float,
+) -> Network:
+    """Draw layers of a kind and `size` (D, H), and a linear output, in the order of `to_arrays`."""
+    directions, units = size
+    if layers < 1 or units < 1:
+        raise InputError(
+            f"cannot build {layers} layers of {units} units; give at least one of each"
+        )
 
     def draw(*shape: int) -> Array:
         return rng.normal(0, sigma, shape).astype(np.float32)
 
-    half = units // 2
-    blstm = [
-        Recurrent(
-            weights=draw(2, 4 * half, inputs),
-            bias=draw(2, 4 * half),
-            recurrent=draw(2, 4 * half, half),
-            peepholes=draw(2, 3, half),
+    def layer(inputs: int) -> Recurrent | Elman:
+        rows = kind.gates * units
+        shared = (
+            draw(directions, rows, inputs),
+            draw(directions, rows),
+            draw(directions, rows, units),
         )
-        for inputs in [features] + [units] * (layers - 1)
-    ]
-    return Network((*blstm, Dense(draw(1, units), draw(1), "identity")))
+        return Elman(*shared) if kind is Elman else Recurrent(*shared, draw(directions, 3, units))
+
+    outputs = directions * units
+    stack = [layer(inputs) for inputs in [features] + [outputs] * (layers - 1)]
+    return Network((*stack, Dense(draw(1, outputs), draw(1), "identity")))
 
 
 class BLSTM(torch.nn.Module):
-    """A trainable copy of a numpy network; `clip_deltas` as in `recurrent_layer`."""
+    """A trainable copy of a numpy network; `clip_deltas`, of LSTM layers: see `recurrent_layer`."""
 
     def __init__(self, network: Network, clip_deltas: bool = True) -> None:
         super().__init__()
@@ -79,21 +116,23 @@ class BLSTM(torch.nn.Module):
         for layer, weights in self._pairs():
             if isinstance(layer, Recurrent):
                 x = recurrent_layer(x, mask, *weights, clip_deltas=self.clip_deltas)
+            elif isinstance(layer, Elman):
+                x = elman_layer(x, mask, *weights)
             else:
                 x = torch.nn.functional.linear(x, *weights)
                 if layer.activation != "identity":
                     x = x.tanh() if layer.activation == "tanh" else x.sigmoid()
         return x
 
-    def _pairs(self) -> list[tuple[Recurrent | Dense, Any]]:
+    def _pairs(self) -> list[tuple[Layer, Any]]:
         return list(zip(self._network.layers, self._weights, strict=True))
 
 
-def _names(layer: Recurrent | Dense) -> list[str]:
+def _names(layer: Layer) -> list[str]:
     return [field.name for field in fields(layer) if field.name != "activation"]
 
 
-def _with_weights(layer: Recurrent | Dense, arrays: list[Any]) -> Recurrent | Dense:
+def _with_weights(layer: Layer, arrays: list[Any]) -> Layer:
     changes: dict[str, Any] = {
         name: array.astype(np.float32) for name, array in zip(_names(layer), arrays, strict=True)
     }
@@ -123,6 +162,25 @@ def recurrent_layer(
     return out
 
 
+def elman_layer(
+    x: Tensor, mask: Tensor | None, weights: Tensor, bias: Tensor, recurrent: Tensor
+) -> Tensor:
+    """Compute one plain recurrent layer, differentiable; weights as in `Elman`.
+
+    `x` is (B, T, P), `mask` (B, T) false on right padding; returns (B, T, D * H), 0 on padding.
+    """
+    x, valid = _prepare(x, mask, len(recurrent))
+    driven = torch.baddbmm(bias.unsqueeze(1), x.flatten(1, 2), weights.mT).view(*x.shape[:3], -1)
+    h = torch.zeros_like(driven[:, 0])
+    steps = []
+    for t in range(driven.shape[1]):
+        h = torch.baddbmm(driven[:, t], h, recurrent.mT).tanh()
+        if valid is not None:
+            h = h * valid[:, t]
+        steps.append(h)
+    return _join(torch.stack(steps, dim=1))
+
+
 class _Layer(torch.autograd.Function):
     """The cell and its gradient; equations: CURRENNT, `LstmLayer`.
 
@@ -141,11 +199,8 @@ class _Layer(torch.autograd.Function):
         clip_deltas: bool,
     ) -> Tensor:
         directions, _, units = recurrent.shape
-        x = _both_ways(x.transpose(0, 1), directions)
+        x, valid = _prepare(x, mask, directions)
         _, steps, batch, _ = x.shape
-        valid = None
-        if mask is not None and not mask.all():
-            valid = _both_ways(mask.T.unsqueeze(2).to(x.dtype), directions)
         gates = torch.baddbmm(bias.unsqueeze(1), x.flatten(1, 2), weights.mT)
         gates = gates.view(directions, steps, batch, 4, units)
         # h and c hold one step more than the sequence: before the first, both are 0
@@ -154,7 +209,7 @@ class _Layer(torch.autograd.Function):
         _run_cells(gates, h, c, recurrent, peepholes, valid)
         ctx.save_for_backward(x, gates, h, c, weights, recurrent, peepholes)
         ctx.valid, ctx.clip_deltas = valid, clip_deltas
-        return torch.cat([h[0, 1:], *h[1:, 1:].flip(1)], dim=2).transpose(0, 1)
+        return _join(h[:, 1:])
 
     @staticmethod
     @once_differentiable
@@ -182,6 +237,19 @@ class _Layer(torch.autograd.Function):
             torch.stack(to_peepholes, dim=1),
             None,
         )
+
+
+def _prepare(x: Tensor, mask: Tensor | None, directions: int) -> tuple[Tensor, Tensor | None]:
+    """Return `x` (B, T, P) as (D, T, B, P), and (D, T, B, 1), 0 on padding, or None without any."""
+    x = _both_ways(x.transpose(0, 1), directions)
+    if mask is None or mask.all():
+        return x, None
+    return x, _both_ways(mask.T.unsqueeze(2).to(x.dtype), directions)
+
+
+def _join(h: Tensor) -> Tensor:
+    """Undo the axes of `_prepare`: (D, T, B, H) becomes (B, T, D * H)."""
+    return torch.cat([h[0], *h[1:].flip(1)], dim=2).transpose(0, 1)
 
 
 def _both_ways(x: Tensor, directions: int) -> Tensor:

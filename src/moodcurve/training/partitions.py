@@ -1,7 +1,7 @@
 """Splitting songs into training and validation sets (paper, section 3.2.1)."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,3 +53,63 @@ def validation_sets(
     for unit in order:
         min(sets, key=len).extend(unit)
     return [np.sort(np.array(members)) for members in sets]
+
+
+def sets_like(
+    songs: Sequence[Song],
+    shares: Mapping[str, float],
+    count: int,
+    size: int,
+    rng: np.random.Generator,
+) -> list[Indices]:
+    """Draw disjoint sets of songs whose genres follow a distribution (paper, section 3.2.1).
+
+    A set has `size` seats, dealt to the genres by largest remainder; genres that no song has give
+    their seats to the others. A seat goes to a random free song of its genre, one of k genres
+    weighing 1 / k; scarce genres choose first, the sets taking turns, and a seat left over goes to
+    any free song.
+
+    Args:
+        songs: all songs, with their genres.
+        shares: of each genre, such as `corpora.genres.genre_weights` gives.
+        count: number of sets.
+        size: songs in each set.
+        rng: makes the draw.
+
+    Returns:
+        `count` sorted arrays of song numbers.
+
+    Raises:
+        InputError: if there is not at least one song more than the sets need.
+    """
+    if count * size >= len(songs):
+        raise InputError(
+            f"{len(songs)} songs are too few for {count} sets of {size} beside songs to train on; "
+            "add songs"
+        )
+    supply = {g: sum(g in song.genres for song in songs) for g in shares}
+    seats = _seats({g: share for g, share in shares.items() if supply[g]}, size)
+    free, sets = set(range(len(songs))), [list[int]() for _ in range(count)]
+    for genre in sorted(seats, key=lambda g: (supply[g] / max(1, seats[g]), g)):
+        for members in sets * seats[genre]:
+            pool = [i for i in sorted(free) if genre in songs[i].genres]
+            if pool:
+                weights = np.array([1 / len(songs[i].genres) for i in pool])
+                members.append(int(rng.choice(pool, p=weights / weights.sum())))
+                free.remove(members[-1])
+    for members in sets:
+        rest = rng.choice(sorted(free), size - len(members), replace=False)
+        members += rest.tolist()
+        free -= set(rest.tolist())
+    return [np.sort(np.array(members)) for members in sets]
+
+
+def _seats(shares: Mapping[str, float], size: int) -> dict[str, int]:
+    """Deal `size` seats by largest remainder; none to anyone where there are no shares."""
+    total = sum(shares.values())
+    quotas = {genre: size * share / total for genre, share in shares.items()}
+    seats = {genre: int(quota) for genre, quota in quotas.items()}
+    rest = size - sum(seats.values()) if shares else 0
+    for genre in sorted(quotas, key=lambda g: (seats[g] - quotas[g], g))[:rest]:
+        seats[genre] += 1
+    return seats

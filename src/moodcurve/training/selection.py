@@ -20,7 +20,8 @@ class Choice(NamedTuple):
 
 def best_trials(errors: NDArray[np.float64]) -> NDArray[np.int64]:
     """The best trial of each scale and partition, (S, P); the first of equals (section 3.4)."""
-    return errors.argmin(axis=2)
+    best: NDArray[np.int64] = errors.argmin(axis=2)
+    return best
 
 
 def best_group(errors: NDArray[np.float64]) -> tuple[Choice, ...]:
@@ -40,5 +41,7 @@ def distinct_group(errors: NDArray[np.float64]) -> tuple[Choice, ...]:
     trials = best_trials(errors)
     lowest = errors.min(axis=2)
     rows = np.arange(scales)
-    best = min(permutations(range(partitions), scales), key=lambda chosen: lowest[rows, chosen].sum())
+    best = min(
+        permutations(range(partitions), scales), key=lambda chosen: lowest[rows, chosen].sum()
+    )
     return tuple(Choice(p, int(trials[s, p])) for s, p in enumerate(best))

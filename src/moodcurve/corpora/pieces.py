@@ -1,0 +1,63 @@
+"""The pieces that an official corpus is unpacked from: where they are, and which is missing."""
+
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+
+from moodcurve.corpora.check import song_id
+from moodcurve.corpora.folder import audio_files
+
+_SYSTEM_FILES = {".ds_store", "thumbs.db", "desktop.ini"}
+
+
+def by_number(paths: Collection[Path]) -> dict[str, Path]:
+    """Return the files that are named after a song's number, by it."""
+    return {song: path for path in paths if (song := song_id(path.stem))}
+
+
+def audio_by_number(folder: Path, *names: str) -> dict[str, Path]:
+    """Return the songs' audio files in the folders of those names, by number."""
+    return by_number([path for name in names for path in audio_files(folder / name)])
+
+
+def missing(folder: Path, piece: str, archive: str) -> str:
+    """Say that a piece of the corpus is missing, and where it is or which archive has it."""
+    if elsewhere := sorted(folder.glob(f"*/{piece}")):
+        found = elsewhere[0].relative_to(folder).as_posix()
+        return f"{piece}: not there, but in {found}; move it up"
+    return f"{piece}: not there; it comes out of {archive}, unpack that in this folder"
+
+
+def no_source(folder: Path, archives: Mapping[str, str]) -> str:
+    """Say that none of the pieces that rows can be taken from is there; `archives` by piece."""
+    for piece in archives:
+        if elsewhere := sorted(folder.glob(f"*/{piece}")):
+            found = elsewhere[0].relative_to(folder).as_posix()
+            return f"{piece}: its files are in {found}; move them up to {piece}"
+    pieces, files = (" and ".join(archives), " or ".join(archives.values()))
+    return f"{pieces}: nothing there, and one is needed; unpack {files} in this folder"
+
+
+def source_problems(
+    songs: Collection[str], source: str, found: Collection[str], archive: str
+) -> Iterator[str]:
+    """Yield, as one line, the songs that a source of rows lacks; it comes out of that archive."""
+    lacking = [song for song in songs if song not in found]
+    if lacking:
+        some = ", ".join(lacking[:5]) + (", ..." if len(lacking) > 5 else "")
+        yield (
+            f"{source}: nothing for {len(lacking)} of {len(songs)} songs ({some}); "
+            f"unpack {archive} again"
+        )
+
+
+def system_files(folder: Path) -> tuple[str, ...]:
+    """Return the line, if any, about files that only an operating system put there."""
+    found = sorted(
+        path.relative_to(folder).as_posix()
+        for path in folder.rglob("*")
+        if path.name.startswith("._") or path.name.lower() in _SYSTEM_FILES
+    )
+    if not found:
+        return ()
+    some = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
+    return (f"ignored {len(found)} files that an operating system left: {some}",)

@@ -1,0 +1,1 @@
+"""The paper's experiment, table by table, on any labelled corpus."""
