@@ -64,7 +64,11 @@ def make_deam(
     songs = {song: curve(rng, labels + 3 * (song > 2000)) for song in (*clips, *tests)}
     write_curves(folder / CURVES, songs)
     (folder / "metadata").mkdir()
-    for year, header in ((2013, "album,artist,title"), (2014, "artist,album,title"), (2015, "t,a,l")):
+    for year, header in (
+        (2013, "album,artist,title"),
+        (2014, "artist,album,title"),
+        (2015, "t,a,l"),
+    ):
         low = {2013: 0, 2014: 1001, 2015: 2001}[year]
         high = {2013: 1000, 2014: 2000, 2015: 9999}[year]
         rows = [

@@ -25,7 +25,7 @@ from moodcurve.features import FEATURE_NAMES
 from moodcurve.model import load, save
 from moodcurve.rows import rows_of
 
-COMMANDS = ("predict", "train", "evaluate", "features", "models")
+COMMANDS = ("predict", "train", "evaluate", "reproduce", "features", "models", "currennt")
 
 
 @pytest.fixture(autouse=True)

@@ -215,6 +215,12 @@ def test_labels_on_the_half_second_grid_are_themselves():
     assert np.isnan(found[90:]).all()
 
 
+def test_the_first_genre_leads():
+    named = Song("x", None, np.zeros(0), np.zeros((1, 2)), genres=("rock", "pop"))
+    assert named.genre == "rock"
+    assert song([], [[0, 0]]).genre is None
+
+
 def test_a_single_label_lasts_to_the_end():
     found = song([2], [[0.1, 0.2]]).labels_at([1.9, 2, 1000])
     np.testing.assert_array_equal(found, [[np.nan, np.nan], [0.1, 0.2], [0.1, 0.2]])

@@ -6,8 +6,9 @@ from conftest import tone
 from moodcurve import InputError, rows
 from moodcurve.audio import SAMPLE_RATE, read
 from moodcurve.corpora import rows as corpus_rows
-from moodcurve.corpora.folder import read_corpus
+from moodcurve.corpora.folder import Song, read_corpus
 from moodcurve.corpora.rows import labelled_rows
+from moodcurve.export.csv import write_features
 from moodcurve.rows import rows_of
 
 DYNAMIC = "song,time_s,valence,arousal\n"
@@ -104,3 +105,58 @@ def test_all_bad_songs_at_once(tmp_path, monkeypatch, where):
     assert early == f"{audio / 'early.wav'}: ends before its first label; check its times"
     assert gone.startswith(f"{audio / 'gone.wav'}: cannot be read (No such file")
     assert short.startswith(f"{audio / 'short.wav'}: shorter than half a second")
+
+
+def official(path, count, first=0.0):
+    """Write a feature file whose rows start `first` seconds into the song; return the rows."""
+    rows = np.random.default_rng(count).normal(size=(count, 260)).astype(np.float32)
+    with path.open("w") as file:
+        write_features(rows, file)
+    header, *lines = path.read_text().splitlines()
+    moved = [f"{first + k / 2};{line.split(';', 1)[1]}" for k, line in enumerate(lines)]
+    path.write_text("\n".join([header, *moved]))
+    return rows
+
+
+def featured(path, starts):
+    starts = np.array(starts, float)
+    labels = np.stack([starts / 100, -starts / 100], axis=1)
+    return Song(path.stem, None, starts, labels, features=path)
+
+
+def test_official_features_are_joined_by_time_not_by_row(tmp_path, here):
+    """Rows from 14 s on, labels from 15 s on: labels begin at the third row."""
+    rows = official(tmp_path / "5.csv", 5, first=14)
+    (found,) = labelled_rows([featured(tmp_path / "5.csv", [15, 15.5, 16, 16.5])])
+    np.testing.assert_allclose(found.rows, rows, rtol=1e-6)
+    valence = [np.nan, np.nan, 0.15, 0.155, 0.16]
+    np.testing.assert_allclose(found.labels, np.transpose([valence, np.negative(valence)]))
+    assert (found.rows.dtype, found.labels.dtype) == (np.float32, np.float32)
+
+
+def test_features_and_audio_in_one_corpus_keep_their_order(tmp_path, here):
+    a, b = corpus(tmp_path / "mine", {"a.wav": 1, "b.wav": 1.5}, "a,0,0\nb,1,1\n")
+    official(tmp_path / "5.csv", 4)
+    found = labelled_rows([a, featured(tmp_path / "5.csv", [0, 0.5]), b])
+    assert [song.song.name for song in found] == ["a", "5", "b"]
+    assert [len(song.rows) for song in found] == [2, 4, 3]
+
+
+def test_problems_of_features_are_all_named(tmp_path, here):
+    official(tmp_path / "5.csv", 4)
+    (tmp_path / "6.csv").write_text("frameTime\n")
+    nothing = Song("7", None, np.zeros(1), np.zeros((1, 2)))
+    late, bad = featured(tmp_path / "5.csv", [15, 15.5]), featured(tmp_path / "6.csv", [0, 0.5])
+    with pytest.raises(InputError) as caught:
+        labelled_rows([late, bad, nothing])
+    first, second, third = str(caught.value).splitlines()
+    assert first == f"{tmp_path / '5.csv'}: ends before its first label; check its times"
+    assert second.startswith(f"{tmp_path / '6.csv'}:1: 260 of 261 columns missing")
+    assert third.startswith("song 7: neither features nor audio; ")
+
+
+def test_official_features_have_one_window(tmp_path, here):
+    official(tmp_path / "5.csv", 4)
+    song = featured(tmp_path / "5.csv", [0, 0.5])
+    with pytest.raises(InputError, match=r"5\.csv: windows of 1 s, and 0\.5 s are needed; use"):
+        labelled_rows([song], window=0.5)

@@ -309,18 +309,19 @@ def test_truncation(train, tmp_path):
     ]
     assert [len(x) for x, _ in pieces] == [4, 4, 3, 6, 4, 3]
     batches = [[pieces[2], pieces[5]], [pieces[0], pieces[1]], [pieces[4], pieces[3]]]
-    oracle = SteepestDescent(net, 0.01, 0.9)
+    oracle = SteepestDescent(net, 0.002, 0.9)
     expected = [(oracle.epoch(batches), oracle.error_on(sequences(data))) for _ in range(3)]
     trained, errors, *_ = train(
         net,
         data,
         data,
-        learning_rate=0.01,
+        learning_rate=0.002,
         parallel_sequences=2,
         max_epochs=3,
         truncate_seq=4,
         stochastic=True,
     )
+    assert expected[0][1] > expected[1][1] > expected[2][1]  # the last weights are the best
     assert_dense(trained, oracle.lists())
     np.testing.assert_allclose(errors, expected, rtol=2e-6)
 
@@ -358,8 +359,8 @@ def test_bias_value_of_a_blstm(train, tmp_path):
     assert errors == same_errors
     key = ("memory", "bias")
     step = expected.pop(key) - lists(plain)[key]
-    assert np.abs(step).min() > 1e-4
-    np.testing.assert_allclose(found.pop(key) - lists(twice)[key], 2 * step, atol=1e-6)
+    assert np.abs(step).max() > 1e-3
+    np.testing.assert_allclose(found.pop(key) - lists(twice)[key], 2 * step, atol=1e-7)
     assert_same(found, expected, 1e-7)
 
 
@@ -495,7 +496,7 @@ def test_data_for_another_network(run, paths):
 
 
 def test_train_without_torch(run, paths, monkeypatch):
-    monkeypatch.delitem(sys.modules, "moodcurve.currennt.train", raising=False)
+    monkeypatch.delitem(sys.modules, "moodcurve.training.currennt", raising=False)
     monkeypatch.setitem(sys.modules, "torch", None)
     code, _, error = run("train", paths / "net.jsn", paths / "data.nc", "-o", paths / "o")
     assert code == 2

@@ -18,7 +18,7 @@ def song(*genres):
         (["Rock"], ["rock"]),
         (["pop", "rock", "electronic"], ["pop"]),
         (["Blues-SoulRB-Rock", "indie", "jazz"], ["blues", "soul", "rock"]),
-        (["Hip-Hop"], ["hip-hop"]),
+        (["\tHip-Hop\t"], ["hip-hop"]),
         (["Rock-Hip-Hop-Jazz"], ["rock", "hip-hop", "jazz"]),
         (["Hip-Hop-Hip-Hop"], ["hip-hop"]),
         (["Rap"], ["hip-hop"]),
@@ -51,10 +51,9 @@ def test_cells(cells, genres):
     assert parse_genres(cells) == tuple(genres)
 
 
-def test_every_name_names_a_genre_that_names_itself_or_joins_two():
+def test_every_name_is_found_in_any_case():
     for name, genre in GENRES.items():
         assert parse_genres([f"\t{name.upper()} "]) == (genre,)
-    assert {genre for genre in GENRES.values() if genre not in GENRES} == {"folk & world"}
 
 
 def test_weights_by_hand():

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from moodcurve import InputError
 from moodcurve.corpora.folder import Song
-from moodcurve.training.partitions import validation_sets
+from moodcurve.training.partitions import sets_like, validation_sets
 
 
 def songs(groups=None, genres=None, count=0, names=None):
@@ -16,7 +16,14 @@ def songs(groups=None, genres=None, count=0, names=None):
     none = [None] * count
     names = names or [f"song {number}" for number in range(count)]
     return [
-        Song(name, Path(f"{name}.wav"), np.zeros(0), np.zeros((1, 2)), group, (genre,) if genre else ())
+        Song(
+            name,
+            Path(f"{name}.wav"),
+            np.zeros(0),
+            np.zeros((1, 2)),
+            group,
+            (genre,) if genre else (),
+        )
         for name, group, genre in zip(names, groups or none, genres or none, strict=True)
     ]
 
@@ -125,3 +132,108 @@ def test_too_few():
         draw(songs(["one"] * 9), 2, 0.5)
     with pytest.raises(InputError, match="5 songs or groups are too few for 5"):
         draw(songs(count=5), 5, 0.05)
+
+
+def of_genres(*genres):
+    """Songs of several genres each."""
+    return [
+        Song(f"song {number}", None, np.zeros(0), np.zeros((1, 2)), None, names)
+        for number, names in enumerate(genres)
+    ]
+
+
+def like(found, shares, count, size, seed=0):
+    return sets_like(found, shares, count, size, np.random.default_rng(seed))
+
+
+GENRES = ("rock", "pop", "jazz", "folk")
+SHARES = {"rock": 0.45, "pop": 0.33, "jazz": 0.22}
+
+
+@given(
+    st.lists(st.lists(st.sampled_from(GENRES), max_size=3, unique=True), min_size=2, max_size=50),
+    st.dictionaries(st.sampled_from((*GENRES, "nobody's")), st.floats(0.01, 9)),
+    st.integers(1, 5),
+    st.integers(1, 12),
+    st.integers(0, 99),
+)
+def test_sets_like_others(genres, shares, count, size, seed):
+    """Disjoint, of the size asked for, a song left at least; whatever the genres."""
+    found = of_genres(*map(tuple, genres))
+    if count * size >= len(found):
+        with pytest.raises(InputError, match=f"{len(found)} songs are too few for {count} sets"):
+            like(found, shares, count, size, seed)
+        return
+    sets = like(found, shares, count, size, seed)
+    assert [len(one) for one in sets] == [size] * count
+    assert len(set(members(sets))) == count * size
+    assert set(members(sets)) <= set(range(len(found)))
+    assert all(list(one) == sorted(one) for one in sets)
+
+
+@pytest.mark.parametrize("size", [1, 4, 7, 20])
+def test_a_genre_gets_its_quota_rounded_up_or_down(size):
+    found = of_genres(*[(genre,) for genre in GENRES for _ in range(110)])
+    for seed in range(15):
+        for one in like(found, SHARES, 5, size, seed):
+            drawn = Counter(found[number].genre for number in one)
+            assert not drawn["folk"]
+            for genre, share in SHARES.items():
+                assert abs(drawn[genre] - size * share) < 1
+
+
+def test_on_average_a_genre_gets_its_quota_exactly():
+    """4 x 5 x 300 seats: the standard error of a mean is below 0.013 seats of 3."""
+    found = of_genres(*[(genre,) for genre in GENRES for _ in range(30)])
+    drawn = Counter(
+        found[number].genre
+        for seed in range(300)
+        for number in members(like(found, SHARES, 5, 3, seed))
+    )
+    for genre, share in SHARES.items():
+        assert abs(drawn[genre] / 1500 - 3 * share) < 0.05
+
+
+def test_songs_of_a_genre_are_drawn_evenly_but_for_those_of_several():
+    """One of two genres weighs a half: drawn first with probability 1 / 5 beside two whole ones."""
+    found = of_genres(("rock",), ("rock", "pop"), ("rock",), ("pop",))
+    drawn = Counter(int(like(found, {"rock": 1.0}, 1, 1, seed)[0][0]) for seed in range(600))
+    assert not drawn[3]
+    for number, expected in ((0, 240), (1, 120), (2, 240)):
+        assert abs(drawn[number] - expected) < 48  # four standard deviations of 0.4 x 600
+
+
+def test_scarce_genres_choose_first():
+    """The only jazz song is a rock song too: it goes to jazz, whatever the draw."""
+    found = of_genres(*[("rock",)] * 9, ("rock", "jazz"))
+    for seed in range(20):
+        (one,) = like(found, {"jazz": 0.5, "rock": 0.5}, 1, 2, seed)
+        assert 9 in one
+
+
+def test_sets_take_turns_where_songs_are_scarce():
+    """Four jazz songs for two sets that want four each: two each."""
+    found = of_genres(*[("jazz",)] * 4, *[("rock",)] * 20)
+    for one in like(found, {"jazz": 1.0}, 2, 4):
+        assert Counter(found[number].genre for number in one) == {"jazz": 2, "rock": 2}
+
+
+def test_genres_that_nobody_has_leave_their_seats_to_the_others():
+    found = of_genres(*[("rock",)] * 30, *[("pop",)] * 30, *[()] * 30)
+    for one in like(found, {"polka": 0.6, "rock": 0.2, "pop": 0.2}, 5, 4):
+        assert Counter(found[number].genre for number in one) == {"rock": 2, "pop": 2}
+
+
+def test_without_genres_every_song_is_as_likely():
+    found = of_genres(*[()] * 10)
+    drawn = Counter(
+        number for seed in range(400) for number in members(like(found, {}, 2, 2, seed))
+    )
+    assert all(abs(drawn[number] - 160) < 40 for number in range(10))  # four standard deviations
+
+
+def test_sets_like_others_follow_the_seed():
+    found = of_genres(*[(genre,) for genre in GENRES for _ in range(20)])
+    one, again, other = (members(like(found, SHARES, 5, 5, seed)) for seed in (1, 1, 2))
+    assert one == again
+    assert one != other

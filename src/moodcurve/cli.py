@@ -194,11 +194,13 @@ def _train(options: argparse.Namespace) -> int:
         raise InputError(
             f"training needs {error.name}; run: pip install 'moodcurve[train]'"
         ) from None
-    from moodcurve.corpora.folder import read_corpus
+    from moodcurve.corpora.layouts import open_corpus
 
     chosen = preset(options.preset)
     check_writable(options.output)
-    corpora = [read_corpus(folder) for folder in options.corpora]
+    corpora = [open_corpus(folder) for folder in options.corpora]
+    for note in (note for corpus in corpora for note in corpus.notes):
+        _note(note)
     model = train_model(corpora, chosen, options.output.name)
     save(model, options.output)
     _say(f"{learned(model)}\nwrote {options.output}")
@@ -230,11 +232,11 @@ def _reproduce(options: argparse.Namespace) -> int:
 
 
 def _evaluate(options: argparse.Namespace) -> int:
-    from moodcurve.corpora.folder import read_corpus
+    from moodcurve.corpora.layouts import open_corpus
     from moodcurve.evaluate import evaluate, table, write_json
     from moodcurve.model import load
 
-    figures = evaluate(load(options.model), read_corpus(options.corpus))
+    figures = evaluate(load(options.model), open_corpus(options.corpus))
     _say(table(figures))
     if options.json:
         write_json(figures, options.json)

@@ -38,6 +38,7 @@ from moodcurve.corpora.pieces import (
     by_number,
     missing,
     no_source,
+    some,
     source_problems,
     system_files,
 )
@@ -144,26 +145,27 @@ def _release(
     if not (folder / CURVES).is_dir():
         problems.append(missing(folder, CURVES, "DEAM_Annotations.zip"))
         return {}
-    curves = {}
-    for dimension in ("valence", "arousal"):
+    curves: dict[str, dict[str, Curve]] = {"valence": {}, "arousal": {}}
+    wrong: list[str] = []
+    for dimension in curves:
         path = folder / CURVES / f"{dimension}.csv"
         if path.exists():
             curves[dimension], found = read_curves(path)
-            problems += found
+            wrong += found
         else:
-            problems.append(missing(folder, f"{CURVES}/{path.name}", "DEAM_Annotations.zip"))
-    if len(curves) < 2 or not all(curves.values()):
-        return {}
-    problems += pair_problems(**curves)
-    labels = {}
-    for song in curves["valence"].keys() & curves["arousal"].keys():
-        if int(song) > _LAST_CLIP or development is None or song in development:
-            labels[song] = _joined(curves["valence"][song], curves["arousal"][song])
-    if lost := sorted((development or {}).keys() - labels.keys(), key=int):
-        problems.append(
-            f"{DEVELOPMENT}: {len(lost)} songs are not in the annotations ({', '.join(lost[:5])}); "
-            "take both files again"
-        )
+            wrong.append(missing(folder, f"{CURVES}/{path.name}", "DEAM_Annotations.zip"))
+    valence, arousal = curves.values()
+    labels = {
+        song: _joined(valence[song], arousal[song])
+        for song in valence.keys() & arousal.keys()
+        if int(song) > _LAST_CLIP or development is None or song in development
+    }
+    if not wrong:  # labels that could not be read are not missing
+        wrong += pair_problems(valence, arousal)
+        if lost := sorted((development or {}).keys() - labels.keys(), key=int):
+            problem = f"not in the annotations: {some(lost)}"
+            wrong.append(f"{DEVELOPMENT}: {problem}; take both files again")
+    problems += wrong
     return labels
 
 
@@ -233,5 +235,4 @@ def _notes(
     if scale == "release" and len(test) != _TEST_SONGS:
         yield f"{len(test)} of the {_TEST_SONGS} official test songs (a deviation)"
     if bare := [song for song in songs if not genres.get(song)]:
-        some = ", ".join(bare[:5]) + (", ..." if len(bare) > 5 else "")
-        yield f"{len(bare)} songs have no genre: {some}"
+        yield f"no genre for {len(bare)} of {len(songs)} songs: {some(bare)}"

@@ -25,8 +25,7 @@ GENRES = {
     "singer/songwriter": "folk & world",  # guess: the archive has it under "Folk"
     "world": "folk & world",
     "world/folk": "folk & world",
-    "hip-hop": "hip-hop",
-    "hiphop": "hip-hop",
+    "hiphop": "hip-hop",  # and "hip-hop", see `parse_genres`
     "rap": "hip-hop",
     "instrumental": "instrumental",
     "jazz": "jazz",
@@ -55,10 +54,9 @@ def parse_genres(cells: Sequence[str]) -> tuple[str, ...]:
         Values of `GENRES` in the cell's order, each once; empty if no cell names any.
     """
     for cell in cells:
-        name = cell.strip().lower()
-        # The hyphen joins genres, but for the one that has a hyphen itself.
-        names = [name] if name in GENRES else name.replace("hip-hop", "hiphop").split("-")
-        if genres := [GENRES[part.strip()] for part in names if part.strip() in GENRES]:
+        # A hyphen joins genres, but in the name of this one.
+        names = [name.strip() for name in cell.lower().replace("hip-hop", "hiphop").split("-")]
+        if genres := [GENRES[name] for name in names if name in GENRES]:
             return tuple(dict.fromkeys(genres))
     return ()
 

@@ -1,6 +1,6 @@
 """The pieces that an official corpus is unpacked from: where they are, and which is missing."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from moodcurve.corpora.check import song_id
@@ -33,8 +33,9 @@ def no_source(folder: Path, archives: Mapping[str, str]) -> str:
         if elsewhere := sorted(folder.glob(f"*/{piece}")):
             found = elsewhere[0].relative_to(folder).as_posix()
             return f"{piece}: its files are in {found}; move them up to {piece}"
-    pieces, files = (" and ".join(archives), " or ".join(archives.values()))
-    return f"{pieces}: nothing there, and one is needed; unpack {files} in this folder"
+    files = " or ".join(dict.fromkeys(archives.values()))
+    problem = "nothing there, and one is needed"
+    return f"{' and '.join(archives)}: {problem}; unpack {files} in this folder"
 
 
 def source_problems(
@@ -43,15 +44,12 @@ def source_problems(
     """Yield, as one line, the songs that a source of rows lacks; it comes out of that archive."""
     lacking = [song for song in songs if song not in found]
     if lacking:
-        some = ", ".join(lacking[:5]) + (", ..." if len(lacking) > 5 else "")
-        yield (
-            f"{source}: nothing for {len(lacking)} of {len(songs)} songs ({some}); "
-            f"unpack {archive} again"
-        )
+        problem = f"nothing for {len(lacking)} of {len(songs)} songs ({some(lacking)})"
+        yield f"{source}: {problem}; unpack {archive} again"
 
 
 def system_files(folder: Path) -> tuple[str, ...]:
-    """Return the line, if any, about files that only an operating system put there."""
+    """Return the line, if any, about files that an operating system put there."""
     found = sorted(
         path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
@@ -59,5 +57,9 @@ def system_files(folder: Path) -> tuple[str, ...]:
     )
     if not found:
         return ()
-    some = ", ".join(found[:3]) + (", ..." if len(found) > 3 else "")
-    return (f"ignored {len(found)} files that an operating system left: {some}",)
+    return (f"ignored files of an operating system ({len(found)}): {some(found)}",)
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first five names as text."""
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -84,7 +84,7 @@ def _train(options: argparse.Namespace) -> int:
     from moodcurve.currennt.networks import read_named_network, write_named_network
 
     try:
-        from moodcurve.currennt.train import Settings, train
+        from moodcurve.training.currennt import Settings, train
     except ImportError as error:
         raise InputError(
             f"training needs {error.name}; run: pip install 'moodcurve[train]'"

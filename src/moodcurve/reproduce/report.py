@@ -9,14 +9,16 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from moodcurve.corpora.folder import Song
+from moodcurve.corpora.folder import Corpus, Song
 from moodcurve.corpora.genres import genre_weights
 from moodcurve.intervals import Interval, holm, measures, paired
 from moodcurve.model import DIMENSIONS
 from moodcurve.reproduce import plan, published, systems
+from moodcurve.reproduce.bundle import save_model
 from moodcurve.reproduce.recipes import Recipe
 from moodcurve.reproduce.split import (
     PARTITIONS,
@@ -41,12 +43,16 @@ _OURS = "RMSE: mean of the songs' RMSE; [ ]: 95 % interval, by bootstrap over so
 def write_tables(
     asked: Sequence[str],
     run: Path,
+    corpus: Corpus,
     split: Split,
     material: Material | None,
     recipe: Recipe,
     full: Path | None,
 ) -> Iterator[str]:
-    """Write the tables asked for to the folder of the run, and yield each one's text."""
+    """Write the tables asked for to the folder of the run, and yield each one's text.
+
+    With Table 2 the networks behind it are written as a model.
+    """
     makers: dict[str, Callable[[], Tables]] = {
         "partitions": partial(partitions, split),
         "constant": partial(constant, split),
@@ -67,6 +73,8 @@ def write_tables(
         data, view = makers[name]()
         write_table(run, data, view)
         yield as_text(view)
+        if name == "table2":
+            save_model(found.fused, found.results, corpus.name, found.elm_figures(corpus.name))
 
 
 class Findings:
@@ -118,6 +126,20 @@ class Findings:
     def labels(self, dimension: int) -> list[np.ndarray]:
         """The test songs' labels."""
         return [song.labels[:, dimension] for song in self.results.material.test]
+
+    def elm_figures(self, corpus: str) -> dict[str, Any]:
+        """What a model's manifest says of the fused predictions on the test songs."""
+        figures = [self.figures(d, self.blstm[d][ELM]) for d in (0, 1)]
+        title = f"{corpus}, {len(self.split.test)} songs not trained on"
+        return {
+            title: {
+                dimension: {
+                    name: round(figures[d][key].value, 3)
+                    for name, key in (("RMSE", "rmse"), ("r", "r"), ("CCC", "ccc"))
+                }
+                for d, dimension in enumerate(DIMENSIONS)
+            }
+        }
 
     def figures(self, dimension: int, curves: systems.Curves) -> dict[str, Interval]:
         """All measures of curves of the test songs."""

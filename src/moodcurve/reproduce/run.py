@@ -16,8 +16,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from moodcurve import __version__, features
@@ -37,6 +35,7 @@ from moodcurve.reproduce.split import (
     pretraining_labels,
     split_songs,
 )
+from moodcurve.training.loop import one_thread
 from moodcurve.workers import in_processes
 
 SEED = 0
@@ -90,7 +89,7 @@ def reproduce(
     _begin(run, config)
     if material:
         _work(needed, split, material, chosen, run, processes)
-    for text in write_tables(asked, run, split, material, chosen, full):
+    for text in write_tables(asked, run, corpus, split, material, chosen, full):
         say("\n" + text)
     say(f"wrote {run}: each table as .csv, .txt and .tex")
 
@@ -160,8 +159,8 @@ def _check(run: Path, config: dict[str, Any]) -> None:
 
 
 def _begin(run: Path, config: dict[str, Any]) -> None:
-    for part in run.glob("*/.*.part*"):  # left by a run that was killed while it wrote
-        part.unlink()
+    for part in [*run.glob(".*.part*"), *run.glob("*/.*.part*")]:
+        part.unlink()  # left by a run that was killed while it wrote
     with replacing(run / "config.json") as path:
         path.write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
 
@@ -206,8 +205,7 @@ def _start(*shared: Any) -> None:
     """Begin a process: one thread of computation in each."""
     global _shared
     _shared = shared
-    torch.set_num_threads(1)
-    threadpool_limits(1)
+    one_thread()
 
 
 def _do(job: Job) -> None:

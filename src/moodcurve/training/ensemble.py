@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from tqdm import tqdm
 
 from moodcurve.corpora.folder import Corpus
@@ -25,13 +24,13 @@ from moodcurve.model import DIMENSIONS, Fusion, Model
 from moodcurve.network import Array, Network
 from moodcurve.predict import scale_outputs
 from moodcurve.sequences import cut, pad
-from moodcurve.training.loop import Sequences, train
+from moodcurve.training.loop import Sequences, one_thread, train
 from moodcurve.training.network import initial_network
 from moodcurve.training.partitions import Indices, validation_sets
 from moodcurve.training.presets import SCALES, Preset
 from moodcurve.workers import in_processes
 
-_LICENCE = "not stated; the terms of the training data may apply"
+UNKNOWN_LICENCE = "not stated; the terms of the training data may apply"
 
 
 @dataclass(frozen=True)
@@ -61,7 +60,7 @@ def train_on_songs(
     preset: Preset,
     name: str,
     corpora: Sequence[str],
-    licence: str = _LICENCE,
+    licence: str = UNKNOWN_LICENCE,
     seed: int = 0,
 ) -> Model:
     """Train a model, one network a process at a time, as many at once as there are cores.
@@ -132,7 +131,7 @@ _shared: tuple[Sequence[LabelledRows], Sequence[Indices], Preset, int]
 def _start(*shared: Any) -> None:
     global _shared
     _shared = shared
-    torch.set_num_threads(1)
+    one_thread()
 
 
 def _train_all(

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from moodcurve.errors import InputError
@@ -138,6 +139,12 @@ def _advance(
             seconds=time.perf_counter() - start,
         )
     )
+
+
+def one_thread() -> None:
+    """Keep this process to one thread of computation: work is spread over processes instead."""
+    torch.set_num_threads(1)
+    threadpool_limits(1)
 
 
 def evaluate(model: BLSTM, sequences: Sequences, batch: int = 50) -> float:

@@ -64,10 +64,10 @@ def sets_like(
 ) -> list[Indices]:
     """Draw disjoint sets of songs whose genres follow a distribution (paper, section 3.2.1).
 
-    A set has `size` seats, dealt to the genres by largest remainder; genres that no song has give
-    their seats to the others. A seat goes to a random free song of its genre, one of k genres
-    weighing 1 / k; scarce genres choose first, the sets taking turns, and a seat left over goes to
-    any free song.
+    A set's `size` seats are dealt to the genres by systematic sampling: each gets its quota rounded
+    up or down at random. A seat goes to a random free song of its genre, one of k genres weighing
+    1 / k; scarce genres choose first, the sets taking turns. A seat for which there is no song goes
+    to any free song.
 
     Args:
         songs: all songs, with their genres.
@@ -88,15 +88,17 @@ def sets_like(
             "add songs"
         )
     supply = {g: sum(g in song.genres for song in songs) for g in shares}
-    seats = _seats({g: share for g, share in shares.items() if supply[g]}, size)
+    there = {g: share for g, share in shares.items() if supply[g]}
+    seats = [_seats(there, size, rng) for _ in range(count)]
     free, sets = set(range(len(songs))), [list[int]() for _ in range(count)]
-    for genre in sorted(seats, key=lambda g: (supply[g] / max(1, seats[g]), g)):
-        for members in sets * seats[genre]:
-            pool = [i for i in sorted(free) if genre in songs[i].genres]
-            if pool:
-                weights = np.array([1 / len(songs[i].genres) for i in pool])
-                members.append(int(rng.choice(pool, p=weights / weights.sum())))
-                free.remove(members[-1])
+    for genre in sorted(there, key=lambda g: (supply[g] / there[g], g)):
+        for turn in range(size):
+            for members, own in zip(sets, seats, strict=True):
+                pool = [i for i in sorted(free) if genre in songs[i].genres]
+                if pool and turn < own[genre]:
+                    weights = np.array([1 / len(songs[i].genres) for i in pool])
+                    members.append(int(rng.choice(pool, p=weights / weights.sum())))
+                    free.remove(members[-1])
     for members in sets:
         rest = rng.choice(sorted(free), size - len(members), replace=False)
         members += rest.tolist()
@@ -104,12 +106,11 @@ def sets_like(
     return [np.sort(np.array(members)) for members in sets]
 
 
-def _seats(shares: Mapping[str, float], size: int) -> dict[str, int]:
-    """Deal `size` seats by largest remainder; none to anyone where there are no shares."""
-    total = sum(shares.values())
-    quotas = {genre: size * share / total for genre, share in shares.items()}
-    seats = {genre: int(quota) for genre, quota in quotas.items()}
-    rest = size - sum(seats.values()) if shares else 0
-    for genre in sorted(quotas, key=lambda g: (seats[g] - quotas[g], g))[:rest]:
-        seats[genre] += 1
-    return seats
+def _seats(shares: Mapping[str, float], size: int, rng: np.random.Generator) -> dict[str, int]:
+    """Deal `size` seats to genres by systematic sampling, in proportion to their shares."""
+    if not shares:
+        return {}
+    order = [str(genre) for genre in rng.permutation(sorted(shares))]
+    ends = np.cumsum([shares[genre] for genre in order])
+    marks = np.floor(size * ends / ends[-1] + rng.uniform()).astype(int)
+    return dict(zip(order, np.diff(marks, prepend=0).tolist(), strict=True))

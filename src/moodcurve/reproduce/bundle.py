@@ -1,0 +1,45 @@
+"""The fused networks of a run as a model, for `moodcurve predict --model RUN/model`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from moodcurve.features import WINDOW
+from moodcurve.model import DIMENSIONS, Fusion, Model, save
+from moodcurve.reproduce.jobs import network_of
+from moodcurve.reproduce.systems import Fused, Results
+from moodcurve.training.ensemble import UNKNOWN_LICENCE
+from moodcurve.training.presets import SCALES
+
+
+def save_model(
+    fused: Sequence[Fused], results: Results, corpus: str, figures: dict[str, Any]
+) -> None:
+    """Write both dimensions' two groups and ELM to the folder `model` of the run."""
+    material, run = results.material, results.run
+    labels = np.concatenate([song.labels for song in material.development])
+    about = {
+        "name": run.resolve().name,
+        "licence": UNKNOWN_LICENCE,
+        "training": {
+            "corpora": [corpus],
+            "songs": len(material.development),
+            "labelled_rows": int((~np.isnan(labels[:, 0])).sum()),
+            "constant": [round(float(value), 6) for value in np.nanmean(labels, axis=0)],
+        },
+        "figures": figures,
+    }
+    fusions = {
+        dimension: Fusion(
+            tuple(tuple(network_of(job, run) for job in group) for group in fused[d].groups),
+            *(
+                array.astype(np.float32)
+                for array in (fused[d].elm.weights_, fused[d].elm.bias_, fused[d].elm.beta_)
+            ),
+        )
+        for d, dimension in enumerate(DIMENSIONS)
+    }
+    limit = results.recipe.preset.limit
+    model = Model(SCALES, WINDOW, material.mean, material.deviation, limit, fusions, about)
+    save(model, run / "model")
