@@ -32,13 +32,16 @@ def run(settings, checkpoint=None, kills=(), validation=True):
     """Train, dying after the given epochs and starting again each time."""
     data = sequences(np.random.default_rng(1))
     held = sequences(np.random.default_rng(2), 4) if validation else None
-    for epochs in [*kills, None]:
+
+    def attempt(epochs=None):
         rng = np.random.default_rng(3)
         start = initial_network(3, 1, 4, rng)
-        try:
-            return train(start, data, held, settings, rng, killed_after(epochs), checkpoint)
-        except Killed:
-            pass
+        return train(start, data, held, settings, rng, killed_after(epochs), checkpoint)
+
+    for epochs in kills:
+        with pytest.raises(Killed):
+            attempt(epochs)
+    return attempt()
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adam"])

@@ -31,6 +31,7 @@ from moodcurve.reproduce.split import (
     Material,
     Split,
     fingerprint,
+    full_length,
     prepare,
     pretraining_labels,
     split_songs,
@@ -71,6 +72,7 @@ def reproduce(
     from_labels = set(asked) <= set(plan.FROM_LABELS)
     corpus = open_corpus(folder, labels, rows=not from_labels)
     split = split_songs(corpus, SEED)
+    full_songs = full_length(split, full) if full else ()
     config = _config(corpus, preset, chosen, labels, full, split)
     if run:
         check_folder(run)
@@ -83,7 +85,7 @@ def reproduce(
         return
     material = None
     if not from_labels:
-        material = prepare(split, chosen.preset.limit, full)
+        material = prepare(split, chosen.preset.limit, full_songs)
         config["rows"] = fingerprint(split, material)
         _check(run, config)
     _begin(run, config)
@@ -178,8 +180,9 @@ def _work(
     left = [[job for job in stage if not path_of(job, run).exists()] for stage in stages]
     costs = {job: clock.seconds(job)[0] for stage in left for job in stage}
     total = sum(costs.values())
-    shape = "{desc} {percentage:3.0f}% |{bar}| {elapsed} gone, {remaining} left"
-    with tqdm(total=total, bar_format=shape, disable=None, leave=False) as bar:
+    shape = "{desc}{percentage:3.0f}% |{bar}| {elapsed} gone, {remaining} left"
+    start = f"0/{len(costs)} jobs"
+    with tqdm(desc=start, total=total, bar_format=shape, disable=None, leave=False) as bar:
         count = 0
         for stage in left:
             ordered = sorted(stage, key=lambda job: (-costs[job], job.name))

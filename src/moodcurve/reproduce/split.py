@@ -8,8 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from moodcurve.audio import EXTENSIONS
-from moodcurve.corpora.folder import Corpus, Song
+from moodcurve.corpora.folder import Corpus, Song, audio_files
 from moodcurve.corpora.genres import genre_weights
 from moodcurve.corpora.rows import LabelledRows, labelled_rows
 from moodcurve.errors import InputError
@@ -102,7 +101,13 @@ def _draw_test(songs: Sequence[Song], rng: np.random.Generator) -> set[int]:
                 chosen += unit
         return set(chosen)
 
-    return min((draw() for _ in range(_DRAWS)), key=lambda chosen: abs(len(chosen) - goal))
+    test = min((draw() for _ in range(_DRAWS)), key=lambda chosen: abs(len(chosen) - goal))
+    if not test:
+        raise InputError(
+            f"{len(songs)} songs in {len(units)} groups: none is small enough for a test set of a "
+            "fifth; add songs of other groups"
+        )
+    return test
 
 
 def pretraining_labels(split: Split, full: Path | None) -> dict[str, str | None]:
@@ -114,13 +119,12 @@ def pretraining_labels(split: Split, full: Path | None) -> dict[str, str | None]
     return {WITH_TEST: f"{count}x30, {len(split.test)}-full", TRAINING: f"{count}-{kind}"}
 
 
-def prepare(split: Split, limit: float | None, full: Path | None) -> Material:
+def prepare(split: Split, limit: float | None, full: Sequence[Song] = ()) -> Material:
     """Extract the rows of all songs, join labels to them, cut and standardise.
 
-    `full` is a folder with the full-length recordings of the development songs, `<song>.<ext>`, to
-    pretrain on. Raises InputError where a song's rows cannot be had, or one is not in `full`.
+    `full` are the development songs at full length, to pretrain on; without them it is all there
+    is of each. Raises InputError where a song's rows cannot be had.
     """
-    recordings = _full_recordings(split, full) if full else None
     songs = labelled_rows([*split.development, *split.test])
     whole, test = songs[: len(split.development)], songs[len(split.development) :]
     mean, deviation = moments(whole)
@@ -132,8 +136,8 @@ def prepare(split: Split, limit: float | None, full: Path | None) -> Material:
     test = [replace(song, rows=standard(song.rows)) for song in test]
     development = tuple(_labelled_stretch(song) for song in whole)
     unlabelled = tuple(song.rows for song in whole)
-    if recordings:
-        unlabelled = tuple(standard(song.rows) for song in labelled_rows(recordings))
+    if full:
+        unlabelled = tuple(standard(song.rows) for song in labelled_rows(full))
     pretraining = {TRAINING: unlabelled}
     if split.official:
         pretraining[WITH_TEST] = tuple(song.rows for song in (*development, *test))
@@ -147,11 +151,14 @@ def _labelled_stretch(song: LabelledRows) -> LabelledRows:
     return replace(song, rows=song.rows[stretch], labels=song.labels[stretch])
 
 
-def _full_recordings(split: Split, folder: Path) -> list[Song]:
-    """The development songs with other audio, for its rows; the labels are the excerpts'."""
+def full_length(split: Split, folder: Path) -> list[Song]:
+    """The development songs with the full-length audio `<song>.<ext>` of a folder, and no labels.
+
+    Raises InputError where one is not in the folder.
+    """
     if not folder.is_dir():
         raise InputError(f"--full {folder}: no such folder; name one with the full-length songs")
-    files = {path.stem: path for path in sorted(folder.iterdir()) if path.suffix in EXTENSIONS}
+    files = {path.stem: path for path in audio_files(folder)}
     missing = [song.name for song in split.development if song.name not in files]
     if missing:
         first = ", ".join(missing[:5])
