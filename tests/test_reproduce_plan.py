@@ -167,7 +167,7 @@ def test_a_network_is_trained_on_songs_of_neither_set(without, kept):
 @pytest.fixture
 def clock(monkeypatch):
     """Where a mini-batch takes as many milliseconds as its network has units."""
-    monkeypatch.setattr(plan, "_time_batch", lambda job, batch: job.units / 1000)
+    monkeypatch.setattr(plan, "_time_batch", lambda layers, units, scale, batch: units / 1000)
     return plan.Clock(PAPER, split(count=102))
 
 
@@ -197,9 +197,12 @@ def test_what_is_said_before_the_start(clock):
 
 
 def test_an_evening_is_offered_where_the_preset_takes_longer(clock):
-    text = plan.describe("paper-2016", ["table1"], split(count=900), [], 1)
+    """1.1 to 5 h on one process, 0.5 to 2.5 h on two."""
+    text = plan.describe("paper-2016", ["table1"], split(count=102), [], 1)
     assert "an evening is enough for --preset quick" in text
-    assert "an evening" not in plan.describe("quick", ["table1"], split(count=900), [], 1)
+    for name, processes in (("paper-2016", 2), ("quick", 1)):
+        fits = plan.describe(name, ["table1"], split(count=102), [], processes)
+        assert "an evening" not in fits
 
 
 def test_what_is_done_is_not_counted_again(clock):

@@ -5,9 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from deam_folder import make_deam
 from hypothesis import given
 from hypothesis import strategies as st
+
+from deam_folder import make_deam
 
 pytest.importorskip("torch", reason="training needs moodcurve[train]")
 
@@ -23,6 +24,7 @@ from moodcurve.reproduce.split import (
     WITH_TEST,
     Split,
     fingerprint,
+    full_length,
     prepare,
     pretraining_labels,
     split_songs,
@@ -112,7 +114,7 @@ def test_whole_groups_about_a_fifth(sizes, alone, seed):
 
 def test_groups_too_large_for_a_test_set_are_refused():
     """Two series of ten: neither is near a fifth of twenty, and without test songs nothing goes."""
-    with pytest.raises(InputError, match="20 songs in 2 groups.*; add songs of other groups"):
+    with pytest.raises(InputError, match=r"20 songs in 2 groups.*; add songs of other groups"):
         split_songs(corpus(songs(20, group=lambda k: str(k % 2))), 0)
 
 
@@ -172,7 +174,7 @@ def known_rows(split, rows):
 
 def test_clips_are_cut_to_their_labelled_stretch(material):
     split, rows = material
-    found = prepare(split, None, None)
+    found = prepare(split, None)
     for song in found.development:
         whole = rows[song.song.name]
         stretch = slice(0, 5) if song.song.name == "003" else slice(2, 6)
@@ -183,9 +185,15 @@ def test_clips_are_cut_to_their_labelled_stretch(material):
     assert found.validation == split.validation
 
 
+def test_a_label_of_either_dimension_is_one(material):
+    split, rows = material
+    rows["001"].labels[1, 1] = rows["001"].labels[7, 0] = 0.5
+    assert len(prepare(split, None).development[1].rows) == 7
+
+
 def test_test_songs_are_whole(material):
     split, rows = material
-    found = prepare(split, None, None)
+    found = prepare(split, None)
     assert names(song.song for song in found.test) == ["007", "008"]
     for song in found.test:
         expected = standard(rows[song.song.name].rows, known_rows(split, rows))
@@ -196,12 +204,12 @@ def test_test_songs_are_whole(material):
 def test_only_labelled_development_rows_set_the_standard(material):
     """Neither a test song nor a half-second without label may move it."""
     split, rows = material
-    before = prepare(split, None, None)
+    before = prepare(split, None)
     rows["008"].rows[:] = 1e4
     for song in split.development:
         unlabelled = np.isnan(rows[song.name].labels[:, 0])
         rows[song.name].rows[unlabelled] = 1e4
-    after = prepare(split, None, None)
+    after = prepare(split, None)
     np.testing.assert_array_equal(before.mean, after.mean)
     np.testing.assert_array_equal(before.deviation, after.deviation)
     known = np.concatenate(known_rows(split, rows)).astype(np.float64)
@@ -212,7 +220,7 @@ def test_only_labelled_development_rows_set_the_standard(material):
 def test_the_limit_is_kept_in_all_sets(material):
     split, rows = material
     rows["008"].rows[:] = 1e4
-    found = prepare(split, 1.5, None)
+    found = prepare(split, 1.5)
     sets = [song.rows for song in (*found.development, *found.test)]
     for one in (*sets, *found.pretraining[TRAINING], *found.pretraining[WITH_TEST]):
         assert np.abs(one).max() <= 1.5
@@ -222,7 +230,7 @@ def test_the_limit_is_kept_in_all_sets(material):
 def test_the_two_pretraining_sets(material):
     """The labelled stretches and the whole test songs; all rows of the clips."""
     split, rows = material
-    found = prepare(split, None, None)
+    found = prepare(split, None)
     own = [song.rows for song in (*found.development, *found.test)]
     assert [len(one) for one in own] == [4, 4, 4, 5, 4, 4, 4, 8, 8]
     for one, expected in zip(found.pretraining[WITH_TEST], own, strict=True):
@@ -234,7 +242,7 @@ def test_the_two_pretraining_sets(material):
 
 def test_without_official_test_songs_none_is_pretrained_on(material):
     split, _ = material
-    found = prepare(replace(split, official=False), None, None)
+    found = prepare(replace(split, official=False), None)
     assert list(found.pretraining) == [TRAINING]
     assert len(found.pretraining[TRAINING]) == len(split.development)
 
@@ -251,7 +259,7 @@ def test_a_deam_folder(tmp_path):
     """Labels of half-seconds 30 .. 41 of the official feature files, whose last row is missing."""
     make_deam(tmp_path, clips=range(2, 9), tests=(2001, 2002))
     split = split_songs(open_corpus(tmp_path), 0)
-    found = prepare(split, None, None)
+    found = prepare(split, None)
     assert names(split.test) == ["2001", "2002"]
     for song in found.development:
         _, rows = read_features(tmp_path / "features" / f"{song.song.name}.csv")
@@ -286,7 +294,8 @@ def full(tmp_path, monkeypatch):
 def test_full_length_recordings_are_pretrained_on_and_nothing_else(full):
     deam, recordings = full
     split = split_songs(open_corpus(deam), 0)
-    without, found = (prepare(split, None, folder) for folder in (None, recordings))
+    without = prepare(split, None)
+    found = prepare(split, None, full_length(split, recordings))
     assert [len(rows) for rows in found.pretraining[TRAINING]] == [4] * 6
     for song, rows in zip(split.development, found.pretraining[TRAINING], strict=True):
         (path,) = recordings.glob(f"{song.name}.*")
@@ -307,9 +316,9 @@ def test_recordings_that_are_missing_are_named(full, tmp_path):
     (recordings / "5.wav").unlink()
     split = split_songs(open_corpus(deam), 0)
     with pytest.raises(InputError, match=r"2 of 6 development songs are not in it \(3, 5.*; add"):
-        prepare(split, None, recordings)
+        full_length(split, recordings)
     with pytest.raises(InputError, match="nowhere: no such folder; name one"):
-        prepare(split, None, tmp_path / "nowhere")
+        full_length(split, tmp_path / "nowhere")
 
 
 # What a run is known by
@@ -327,7 +336,7 @@ def changed(split, **fields):
         lambda s: changed(s, group="a group"),
         lambda s: changed(s, genres=("rock",)),
         lambda s: changed(s, starts=s.development[0].starts + 0.5),
-        lambda s: changed(s, labels=s.development[0].labels + [0, 1e-6]),
+        lambda s: changed(s, labels=s.development[0].labels + 1e-6),
         lambda s: replace(s, test=s.test[:1]),
         lambda s: replace(s, test=s.test[::-1]),
         lambda s: replace(s, validation=s.validation[::-1]),
@@ -358,9 +367,9 @@ def test_the_fingerprint_does_not_depend_on_where_the_corpus_is(material):
 )
 def test_the_fingerprint_tells_rows_and_labels_apart(material, part):
     split, _ = material
-    found = prepare(split, None, None)
+    found = prepare(split, None)
     before = fingerprint(split, found)
-    assert fingerprint(split, prepare(split, None, None)) == before
+    assert fingerprint(split, prepare(split, None)) == before
     part(found)[-1, -1] = 1e-3
     assert fingerprint(split, found) != before
 

@@ -99,10 +99,12 @@ def reproduce(
 def _songs(corpus: Corpus, split: Split, full: Path | None) -> str:
     sets = " + ".join(str(len(members)) for members in split.validation)
     whose = "the corpus's own" if split.official else "drawn from the corpus"
+    groups = sorted({song.group for song in split.test if song.group})
     pretraining = [name for name in pretraining_labels(split, full).values() if name]
     lines = [
         f"{corpus.name}: {len(split.development)} development songs (validation sets of {sets}), "
         f"{len(split.test)} test songs ({whose})",
+        *([f"test groups: {', '.join(groups)}"] if groups else []),
         f"pretraining: {'; '.join(pretraining)}",
     ]
     return "\n".join([*lines, *(f"note: {note}" for note in corpus.notes)])
@@ -132,7 +134,7 @@ def _check(run: Path, config: dict[str, Any]) -> None:
     """Refuse a folder that holds something else; a run without networks has no "rows" yet."""
     path = run / "config.json"
     if not path.exists():
-        if any(run.iterdir()):
+        if not all(there.match(".*.part*") for there in run.iterdir()):  # a start that was killed
             raise InputError(f"{run}: not empty and not a run; choose another folder")
         return
     try:

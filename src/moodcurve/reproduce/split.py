@@ -161,10 +161,10 @@ def full_length(split: Split, folder: Path) -> list[Song]:
     files = {path.stem: path for path in audio_files(folder)}
     missing = [song.name for song in split.development if song.name not in files]
     if missing:
-        first = ", ".join(missing[:5])
+        first = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise InputError(
             f"--full {folder}: {len(missing)} of {len(split.development)} development songs are "
-            f"not in it ({first}, ...); add them as <song>.mp3, or leave --full out"
+            f"not in it ({first}); add them as <song>.mp3, or leave --full out"
         )
     return [
         replace(song, audio=files[song.name], features=None, starts=np.empty(0), labels=_NO_LABEL)
@@ -175,16 +175,18 @@ def full_length(split: Split, folder: Path) -> list[Song]:
 def fingerprint(split: Split, material: Material | None) -> str:
     """A hash of songs, labels, rows and sets: what a run's results depend on beside its recipe."""
     digest = hashlib.sha256()
-    for song in (*split.development, *split.test):
-        digest.update(f"{song.name}\0{song.group}\0{song.genres}\0".encode())
-        digest.update(song.starts.tobytes() + song.labels.tobytes())
+    for songs in (split.development, split.test):
+        digest.update(f"{len(songs)} songs\0".encode())
+        for song in songs:
+            digest.update(f"{song.name}\0{song.group}\0{song.genres}\0".encode())
+            digest.update(song.starts.tobytes() + song.labels.tobytes())
     for members in split.validation:
         digest.update(members.tobytes() + b"\0")
     if material:
         for found in (*material.development, *material.test):
             digest.update(found.rows.tobytes() + found.labels.tobytes())
-        for name, songs in material.pretraining.items():
+        for name, unlabelled in material.pretraining.items():
             digest.update(name.encode())
-            for rows in songs:
+            for rows in unlabelled:
                 digest.update(rows.tobytes())
     return digest.hexdigest()
