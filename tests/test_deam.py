@@ -482,3 +482,33 @@ def test_all_the_real_clips_without_the_development_set(real, tmp_path):
     corpus = read_deam(tmp_path, rows=False)
     assert len(corpus.songs) == 1744 + 58
     assert "all 1744 clips stand in" in corpus.notes[0]
+
+
+def test_everything_wrong_is_named_together(tmp_path):
+    """A re-saved label file, a missing piece and missing features, with harmless litter beside."""
+    make_deam(tmp_path, clips=(2, 3, 1001), tests=(2001,))
+    valence = tmp_path / CURVES / "valence.csv"
+    valence.write_text(valence.read_text().replace(",", ";"))
+    arousal = tmp_path / CURVES / "arousal.csv"
+    arousal.write_bytes(arousal.read_bytes().replace(b"\n", b"\r\n"))
+    (tmp_path / "metadata" / "metadata_2014.csv").unlink()
+    (tmp_path / "features" / "3.csv").unlink()
+    (tmp_path / "features" / "2001.csv").unlink()
+    (tmp_path / ".DS_Store").write_bytes(b"")
+    with pytest.raises(InputError) as caught:
+        read_deam(tmp_path)
+    first, *lines = str(caught.value).splitlines()
+    assert first.endswith("3 problems")
+    for line, (where, problem) in zip(
+        lines,
+        [
+            ("valence.csv:1", "semicolons"),
+            ("metadata/metadata_2014.csv", "not there"),
+            ("features", "nothing for 2 of 4 songs (3, 2001)"),
+            ("note", "ignored files of an operating system (1): .DS_Store"),
+            ("note", "Windows line ends in arousal.csv"),
+        ],
+        strict=True,
+    ):
+        assert line.startswith(f"{where}: ")
+        assert problem in line

@@ -156,14 +156,18 @@ def row_problems(table: Table) -> Iterator[str]:
     yield from _value_problems(table)
 
 
-def report(folder: Path, problems: Iterable[str]) -> None:
-    """Raise one `InputError` that lists the problems, at most `MOST_LINES` of them, if any."""
+def report(folder: Path, problems: Iterable[str], notes: Iterable[str] = ()) -> None:
+    """Raise one `InputError` that lists the problems, at most `MOST_LINES` of them, if any.
+
+    The notes, on what is odd but harmless, are added to it.
+    """
     lines = list(problems)
     if not lines:
         return
     first = f"{folder}: {len(lines)} problem{'s' if len(lines) > 1 else ''}"
     more = [f"and {len(lines) - MOST_LINES} more"] if len(lines) > MOST_LINES else []
-    raise InputError("\n".join([first, *lines[:MOST_LINES], *more]))
+    oddities = [f"note: {note}" for note in notes]
+    raise InputError("\n".join([first, *lines[:MOST_LINES], *more, *oddities]))
 
 
 def read_text(path: Path, errors: str = "strict") -> str:

@@ -41,6 +41,7 @@ from moodcurve.corpora.pieces import (
     some,
     source_problems,
     system_files,
+    windows_line_ends,
 )
 from moodcurve.errors import InputError
 
@@ -97,8 +98,16 @@ def read_deam(folder: str | PathLike[str], scale: str = "release", rows: bool = 
     features = by_number(sorted((folder / "features").glob("*.csv")))
     audio = audio_by_number(folder, *_AUDIO)
     if rows:
-        problems += _rows_problems(folder, songs, features, audio)
-    report(folder, problems)
+        # Where the labels cannot be read, the other files tell which songs there must be.
+        tested = [song for song in genres if song and int(song) > _LAST_CLIP]
+        known = songs or sorted({*(development or filter(None, genres)), *tested}, key=int)
+        problems += _rows_problems(folder, known, features, audio)
+    texts = [f"{CURVES}/{dimension}.csv" for dimension in ("valence", "arousal")]
+    oddities = (
+        *system_files(folder),
+        *windows_line_ends(folder, (*texts, *METADATA, DEVELOPMENT)),
+    )
+    report(folder, problems, oddities)
     test = frozenset(song for song in songs if int(song) > _LAST_CLIP)
     return Corpus(
         folder.resolve().name,
@@ -114,7 +123,7 @@ def read_deam(folder: str | PathLike[str], scale: str = "release", rows: bool = 
             for song in songs
         ),
         test,
-        (*_notes(scale, songs, test, development, genres), *system_files(folder)),
+        (*_notes(scale, songs, test, development, genres), *oddities),
         "deam",
     )
 

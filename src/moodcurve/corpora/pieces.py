@@ -60,6 +60,13 @@ def system_files(folder: Path) -> tuple[str, ...]:
     return (f"ignored files of an operating system ({len(found)}): {some(found)}",)
 
 
+def windows_line_ends(folder: Path, pieces: Collection[str]) -> tuple[str, ...]:
+    """Return the line, if any, about text files with Windows line ends, which change nothing."""
+    paths = [folder / piece for piece in pieces]
+    found = [path.name for path in paths if path.is_file() and b"\r\n" in path.read_bytes()]
+    return (f"Windows line ends in {some(found)}: read as they are",) if found else ()
+
+
 def some(names: Sequence[str]) -> str:
     """Return the first five names as text."""
     return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")

@@ -129,6 +129,9 @@ def tests(found: Findings) -> Tables:
     )
 
 
+_SERIES = ("both columns: songs of the same groups were trained on; none of the test songs' were",)
+
+
 def nested(found: Findings) -> Tables:
     """The paper's validation figures beside those on songs that played no part in the training.
 
@@ -180,6 +183,7 @@ def nested(found: Findings) -> Tables:
         f"{results.recipe.nested_trials} trials, the others of {results.recipe.trials}; features "
         "are standardised and pretrained on all development songs, without labels, in both",
         OURS,
+        *(_SERIES if any(song.group for song in found.split.development) else ()),
     )
     return (
         Table("nested", title, names, tuple(data)),
