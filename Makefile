@@ -38,10 +38,12 @@ clean:
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-.venv/core: .venv/bin/python pyproject.toml constraints.txt
+BUILT_FROM = pyproject.toml constraints.txt hatch_build.py src/moodcurve/features/kernels.c
+
+.venv/core: .venv/bin/python $(BUILT_FROM)
 	$(PIP) --editable '.[plot]'
 	@touch $@
 
-.venv/all: .venv/bin/python pyproject.toml constraints.txt
+.venv/all: .venv/bin/python $(BUILT_FROM)
 	$(PIP) --editable '.[all,dev]'
 	@touch $@ .venv/core

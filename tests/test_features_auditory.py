@@ -4,7 +4,7 @@ from scipy.signal import lfilter
 
 from moodcurve.audio import SAMPLE_RATE
 from moodcurve.features.auditory import CENTRES, Rasta, loudness, mel_bands
-from moodcurve.features.frames import power_spectrum
+from moodcurve.features.frames import power_of, short_spectra
 
 
 def hertz(mel):
@@ -30,6 +30,10 @@ def sine(frequency):
     return (0.5 * np.sin(2 * np.pi * frequency * t)).astype(np.float32)
 
 
+def spectrum(samples):
+    return power_of(short_spectra()(samples, 10))
+
+
 def random_bands(frames):
     """Band powers that wander by some decades."""
     walk = np.cumsum(np.random.default_rng(0).normal(0, 0.3, (frames, 26)), axis=0)
@@ -43,15 +47,15 @@ def test_centres_are_equally_spaced_in_mel():
 @pytest.mark.parametrize("band", [3, 8, 13, 18, 25])
 def test_a_tone_lands_in_its_band(band):
     """From band 3 on, bands are wider than the lobe of a tone."""
-    values = mel_bands(power_spectrum(sine(EDGES[band + 1]), 10))
+    values = mel_bands(spectrum(sine(EDGES[band + 1])))
     assert values.shape == (10, 26)
     assert values.dtype == np.float64
     assert (values.argmax(axis=1) == band).all()
 
 
 def test_tones_outside_leave_the_bands_empty():
-    inside = mel_bands(power_spectrum(sine(1000), 10)).sum()
-    outside = mel_bands(power_spectrum(sine(12_000), 10)).sum()
+    inside = mel_bands(spectrum(sine(1000))).sum()
+    outside = mel_bands(spectrum(sine(12_000))).sum()
     assert outside < 1e-3 * inside
 
 

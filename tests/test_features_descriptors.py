@@ -142,3 +142,12 @@ def test_columns_are_in_the_official_order():
     assert loud[50] > 0  # harmonicity
     assert silent[51:] == pytest.approx(0, abs=1e-3)  # mfcc
     assert np.abs(loud[51:]).min() > 1e-3
+
+
+def test_what_is_no_number_is_silence_or_full_scale():
+    noise = np.random.default_rng(0).normal(0, 0.1, SAMPLE_RATE).astype(np.float32)
+    samples = noise.copy()
+    samples[[1000, 20_000, 30_000]] = np.nan, np.inf, -np.inf
+    cleaned = noise.copy()
+    cleaned[[1000, 20_000, 30_000]] = 0, 1, -1
+    np.testing.assert_array_equal(descriptors([samples]), descriptors([cleaned]))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from moodcurve.audio import SAMPLE_RATE
-from moodcurve.features.frames import frame_count, long_magnitudes, power_spectrum
+from moodcurve.features.frames import frame_count, long_spectra, power_of, short_spectra
 
 NOISE = np.random.default_rng(0).normal(0, 0.1, 10_000).astype(np.float32)
 
@@ -17,6 +17,22 @@ def test_frames_are_whole_and_there_is_at_least_one(samples):
 
 def test_a_song_of_45_s():
     assert frame_count(45 * SAMPLE_RATE) == 4495
+
+
+def power_spectrum(samples, count):
+    return power_of(short_spectra()(samples, count))
+
+
+def long_magnitudes(samples, count):
+    return np.abs(long_spectra()(samples, count))
+
+
+def test_a_transform_forgets_what_it_did_before():
+    transform = short_spectra()
+    transform(np.ones(10_000, np.float32), 20)
+    found = transform(NOISE, 5)
+    np.testing.assert_array_equal(found, short_spectra()(NOISE, 5))
+    np.testing.assert_array_equal(transform(NOISE, 7)[:5], found)
 
 
 def two_sided(power):

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from moodcurve.audio import SAMPLE_RATE
-from moodcurve.features.frames import power_spectrum
+from moodcurve.features.frames import power_of, short_spectra
 from moodcurve.features.spectral import entropy, flux, harmonicity, roll_off, spectral
 
 LOW, MIDDLE, ROLL25, ROLL50, ROLL75, ROLL90, FLUX, CENTROID, ENTROPY = range(9)
@@ -25,7 +25,7 @@ def of(power):
 
 
 def of_audio(samples, count=40):
-    power = power_spectrum(samples, count)
+    power = power_of(short_spectra()(samples, count))
     return spectral(power, power[0])
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from moodcurve.audio import SAMPLE_RATE
-from moodcurve.features import descriptors
+from moodcurve.features import descriptors, kernels
 from moodcurve.features import voicing as voicing_module
-from moodcurve.features.frames import long_magnitudes
-from moodcurve.features.voicing import Periods, PitchTrack, candidates, next_period, subharmonic_sum
+from moodcurve.features.frames import long_spectra
+from moodcurve.features.voicing import Periods, PitchTrack, candidates, subharmonic_sum
 from moodcurve.features.voicing import _describe as describe_periods
 
 F0, VOICING, JITTER, JITTER_DDP, SHIMMER, HNR = range(6)
@@ -174,10 +174,17 @@ def test_harmonics_to_noise_ratio_in_db(ratio):
     assert voiced[:, HNR].mean() == pytest.approx(ratio, abs=2)
 
 
+def next_period(samples, expected):
+    """Length, amplitude and likeness of the first period that is followed, from 30 ms on."""
+    f0 = np.full(9, SAMPLE_RATE / expected)
+    grid = float(SAMPLE_RATE), 441.0, 2646.0
+    return kernels.follow_periods(samples, 0, f0, 0, grid, np.zeros(2))[0, 1:4]
+
+
 @pytest.mark.parametrize("period", [71.3, 100.25, 167.7, 333.5, 847.9])
 @pytest.mark.parametrize("guess", [0.95, 1.0, 1.06])
 def test_next_period_of_a_sine(period, guess):
-    samples = np.sin(2 * np.pi * np.arange(2400) / period + 0.4).astype(np.float32)
+    samples = np.sin(2 * np.pi * np.arange(4000) / period + 0.4).astype(np.float32)
     length, amplitude, likeness = next_period(samples, period * guess)
     assert length == pytest.approx(period, abs=0.05)
     assert amplitude == pytest.approx(2, rel=0.01)
@@ -185,13 +192,13 @@ def test_next_period_of_a_sine(period, guess):
 
 
 def test_next_period_of_silence_and_of_a_constant():
-    for samples in (np.zeros(1000, np.float32), np.ones(1000, np.float32)):
+    for samples in (np.zeros(4000, np.float32), np.ones(4000, np.float32)):
         assert np.isfinite(next_period(samples, 200.0)).all()
 
 
 def test_candidates_hold_the_pitch_and_its_octaves():
-    magnitude = long_magnitudes(harmonic_tone(200).astype(np.float32), 3)
-    frequency, voicing = candidates(magnitude)
+    spectra = long_spectra()(harmonic_tone(200).astype(np.float32), 3)
+    frequency, voicing = candidates(spectra)
     assert frequency.shape == voicing.shape == (3, 6)
     best = voicing.argmax(axis=1)
     assert frequency[np.arange(3), best] == pytest.approx(200, rel=0.01)
@@ -203,17 +210,17 @@ def test_candidates_hold_the_pitch_and_its_octaves():
 def test_a_candidate_under_the_mean_is_not_voiced_at_all(monkeypatch):
     total = np.where(np.arange(1024) < 700, 0.1, 1.0).astype(np.float32)[np.newaxis]
     total[0, 300] = 0.2  # 183 Hz, far under the mean
-    monkeypatch.setattr(voicing_module, "subharmonic_sum", lambda magnitude: total)
-    frequency, voicing = candidates(np.zeros((1, 2049), np.float32))
+    monkeypatch.setattr(voicing_module, "subharmonic_sum", lambda spectra: total)
+    frequency, voicing = candidates(np.zeros((1, 2049), np.complex64))
     assert frequency.max() == pytest.approx(183, rel=0.01)
     assert (voicing == 0).all()
 
 
 def test_subharmonic_sum_of_one_line():
     """One line at f gives 0.85^(h-1) at f / h, for the harmonics that stay on the axis."""
-    magnitude = np.zeros((1, 2049), np.float32)
-    magnitude[0, 400] = 1.0  # 4306.6 Hz
-    total = subharmonic_sum(magnitude)[0]
+    spectra = np.zeros((1, 2049), np.complex64)
+    spectra[0, 400] = 1j  # 4306.6 Hz
+    total = subharmonic_sum(spectra)[0]
     axis = np.geomspace(25, SAMPLE_RATE / 2, 1024)
     line = 400 * SAMPLE_RATE / 4096
     heights = [total[np.abs(np.log2(axis * h / line)) < 0.01].max() for h in range(1, 16)]
@@ -222,10 +229,10 @@ def test_subharmonic_sum_of_one_line():
 
 def test_subharmonic_sum_smooths_the_spectrum():
     """By (1, 2, 1) / 4: half of a line stays at its place, a quarter a bin beside it."""
-    magnitude = np.zeros((1, 2049), np.float32)
-    magnitude[0, 60] = 1.0
+    spectra = np.zeros((1, 2049), np.complex64)
+    spectra[0, 60] = 0.6 + 0.8j
     axis = np.geomspace(25, SAMPLE_RATE / 2, 1024) * 4096 / SAMPLE_RATE  # in bins
-    total = subharmonic_sum(magnitude)[0]
+    total = subharmonic_sum(spectra)[0]
     assert np.interp([59, 60, 61], axis, total) == pytest.approx([0.25, 0.5, 0.25], abs=0.02)
 
 

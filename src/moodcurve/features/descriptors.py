@@ -12,8 +12,9 @@ from moodcurve.features.frames import (
     STEP,
     Float32,
     frame_count,
-    long_magnitudes,
-    power_spectrum,
+    long_spectra,
+    power_of,
+    short_spectra,
 )
 from moodcurve.features.spectral import spectral
 from moodcurve.features.voicing import Voicing
@@ -35,11 +36,11 @@ def descriptors(blocks: Iterable[Float32]) -> Float32:
         float32, shape (frames, 65): a row for each whole 60 ms frame, every 10 ms; at least one
         (shorter audio is filled up with silence).
     """
-    rasta, voicing = Rasta(), Voicing()
+    short, long, rasta, voicing = short_spectra(), long_spectra(), Rasta(), Voicing()
     previous: Float32 | None = None
     others, voices = [], []
     for samples, count, last in _steps(blocks):
-        power = power_spectrum(samples, count)
+        power = power_of(short(samples, count))
         bands = mel_bands(power)
         filtered = rasta(bands)
         others.append(
@@ -57,7 +58,7 @@ def descriptors(blocks: Iterable[Float32]) -> Float32:
         )
         previous = power[-1]
         fresh = samples if last else samples[: count * STEP]
-        voices.append(voicing.push(fresh, long_magnitudes(samples, count), last))
+        voices.append(voicing.push(fresh, long(samples, count), last))
     return np.hstack([np.concatenate(voices).astype(np.float32), np.concatenate(others)])
 
 
@@ -79,7 +80,12 @@ def _sixteen_bits(samples: Float32) -> Float32:
     """Cut samples to 16 bits, toward zero, as the reference reads audio.
 
     It makes a file decoded to floats and its 16-bit copy the same, and "silence" definite: what
-    lies under 1 / 32767 of full scale.
+    lies under 1 / 32767 of full scale. NaN, which is no sound, becomes silence; infinity full
+    scale.
     """
-    levels: Float32 = np.trunc(samples * np.float32(32767))
-    return levels / np.float32(32767)
+    levels: Float32 = samples * np.float32(32767)
+    np.trunc(levels, out=levels)
+    np.divide(levels, np.float32(32767), out=levels)
+    if not np.isfinite(levels).all():
+        np.nan_to_num(levels, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
+    return levels

@@ -34,30 +34,34 @@ def frame_count(samples: int) -> int:
     return max(1, 1 + (samples - LONG) // STEP)
 
 
-def power_spectrum(samples: Float32, count: int) -> Float32:
-    """Power spectra of the first `count` short frames.
+class Spectra:
+    """Transforms the frames of one kind; keeps the padded buffer that they are windowed into."""
 
-    Args:
-        samples: mono float32 audio, shape (>= (count - 1) STEP + SHORT,).
-        count: number of frames.
+    def __init__(self, window: Float32, size: int) -> None:
+        self._window = window
+        self._padded: Float32 = np.zeros((0, size), np.float32)
 
-    Returns:
-        float32, shape (count, 513): squared magnitudes of a 1024-point transform, unscaled.
-    """
-    spectrum: NDArray[np.complex64] = scipy.fft.rfft(
-        _windowed(samples, count, _HAMMING), SHORT_FFT, axis=1
-    )
-    return spectrum.real**2 + spectrum.imag**2
-
-
-def long_magnitudes(samples: Float32, count: int) -> Float32:
-    """Magnitude spectra of the first `count` long frames, float32, shape (count, 2049)."""
-    spectrum: NDArray[np.complex64] = scipy.fft.rfft(
-        _windowed(samples, count, _GAUSSIAN), LONG_FFT, axis=1
-    )
-    return np.abs(spectrum)
+    def __call__(self, samples: Float32, count: int) -> NDArray[np.complex64]:
+        """Spectra of the first `count` frames, complex64, shape (count, size / 2 + 1), unscaled."""
+        length, size = len(self._window), self._padded.shape[1]
+        if len(self._padded) < count:
+            self._padded = np.zeros((count, size), np.float32)
+        frames = np.lib.stride_tricks.sliding_window_view(samples, length)[::STEP][:count]
+        np.multiply(frames, self._window, out=self._padded[:count, :length])
+        spectra: NDArray[np.complex64] = scipy.fft.rfft(self._padded[:count], axis=1)
+        return spectra
 
 
-def _windowed(samples: Float32, count: int, window: Float32) -> Float32:
-    views: Float32 = np.lib.stride_tricks.sliding_window_view(samples, len(window))[::STEP][:count]
-    return views * window
+def short_spectra() -> Spectra:
+    """A transform of 20 ms frames under the Hamming window: 513 bins of 43.07 Hz."""
+    return Spectra(_HAMMING, SHORT_FFT)
+
+
+def long_spectra() -> Spectra:
+    """A transform of 60 ms frames under the Gaussian window: 2049 bins of 10.77 Hz."""
+    return Spectra(_GAUSSIAN, LONG_FFT)
+
+
+def power_of(spectra: NDArray[np.complex64]) -> Float32:
+    """Squared magnitudes."""
+    return np.square(spectra.real) + np.square(spectra.imag)

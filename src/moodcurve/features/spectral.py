@@ -8,6 +8,7 @@ literature leaves a choice open the one that agrees with the reference was taken
 import numpy as np
 
 from moodcurve.audio import SAMPLE_RATE
+from moodcurve.features import kernels
 from moodcurve.features.frames import SHORT_FFT, Float32, Float64
 
 _BINS = SHORT_FFT // 2
@@ -58,11 +59,8 @@ def spectral(power: Float32, previous: Float32) -> Float64:
 
 def roll_off(power: Float32, shares: tuple[float, ...]) -> list[Float64]:
     """spectralRollOff: the frequency in Hz below which a share of the power lies, (n,) each."""
-    running = np.cumsum(power[:, 1:], axis=1, dtype=np.float64)
-    return [
-        _FREQUENCIES[np.minimum((running < q * running[:, -1:]).sum(axis=1), _BINS - 1)]
-        for q in shares
-    ]
+    bins = kernels.roll_off_bins(power, np.array(shares))
+    return list(_FREQUENCIES[bins.T - 1])
 
 
 def flux(power: Float32, previous: Float32) -> Float64:
@@ -89,14 +87,7 @@ def harmonicity(power: Float32) -> Float64:
     sum |P(e_i) - P(e_(i-1))| / (2 * 512) over the extrema e_i, bins that exceed, or lie below,
     two neighbours on either side (from bin 3 on). High where strong partials stand over gaps.
     """
-    inner = power[:, 3:-2]
-    others = (power[:, 2:-3], power[:, 1:-4], power[:, 4:-1], power[:, 5:])
-    peak = np.logical_and.reduce([inner > other for other in others])
-    valley = np.logical_and.reduce([inner < other for other in others])
-    frame, bin_ = np.nonzero(peak | valley)
-    way = np.abs(np.diff(inner[frame, bin_].astype(np.float64)))
-    way[np.diff(frame) != 0] = 0.0  # not across frames
-    return np.bincount(frame[1:], way, minlength=len(power)) / (2 * _BINS)
+    return kernels.up_and_down(power) / (2 * _BINS)
 
 
 def _slope(total: Float64, first: Float64) -> Float64:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moodcurve.audio import SAMPLE_RATE
+from moodcurve.features import kernels
 from moodcurve.features.frames import LONG, LONG_FFT, STEP, Float32, Float64
 
 LOWEST, HIGHEST = 52.0, 620.0  # Hz, the range of F0
@@ -25,16 +26,17 @@ Indices = NDArray[np.int64]
 _POINTS = 1024  # of the logarithmic axis
 _AXIS: Float64 = np.geomspace(25.0, SAMPLE_RATE / 2, _POINTS)  # Hz
 _OCTAVES = np.log2(_AXIS[1] / _AXIS[0])  # a point
-_SHIFTS = np.rint(np.log2(np.arange(1, HARMONICS + 1)) / _OCTAVES).astype(int)
+_SHIFTS = np.rint(np.log2(np.arange(1, HARMONICS + 1)) / _OCTAVES).astype(np.int32)
+_WEIGHTS = np.array([COMPRESSION**h for h in range(HARMONICS)], np.float32)
 
 _JUMP_COST = 0.05  # per octave
 _SWITCH_COST = 0.01  # between voiced and unvoiced
 
 
-def _interpolation() -> tuple[Indices, Float32]:
+def _interpolation() -> tuple[NDArray[np.int32], Float32]:
     """First bin and cubic (Catmull-Rom) weights of the four bins around each point of the axis."""
     position = np.minimum(_AXIS * LONG_FFT / SAMPLE_RATE, LONG_FFT // 2 - 2)
-    first = np.maximum(np.floor(position).astype(int) - 1, 0)
+    first = np.maximum(np.floor(position).astype(np.int32) - 1, 0)
     u = position - first - 1
     taps = np.stack(
         [
@@ -50,48 +52,32 @@ def _interpolation() -> tuple[Indices, Float32]:
 _FIRST, _TAPS = _interpolation()
 
 
-def subharmonic_sum(magnitude: Float32) -> Float32:
+def subharmonic_sum(spectra: NDArray[np.complex64]) -> Float32:
     """Sub-harmonic sums over the logarithmic axis: (n, 2049) -> float32 (n, 1024).
 
-    H(f) = sum_h 0.85^(h-1) S(h f), h = 1 .. 15, S being the peaks of the spectrum (two bins
-    either side kept), smoothed by (1, 2, 1) / 4.
+    H(f) = sum_h 0.85^(h-1) S(h f), h = 1 .. 15, S being the peaks of the magnitude spectrum (two
+    bins either side kept), smoothed by (1, 2, 1) / 4.
     """
-    peak = np.zeros(magnitude.shape, bool)
-    peak[:, 1:-1] = (magnitude[:, 1:-1] > magnitude[:, :-2]) & (
-        magnitude[:, 1:-1] >= magnitude[:, 2:]
-    )
-    near = peak.copy()
-    for distance in (1, 2):
-        near[:, distance:] |= peak[:, :-distance]
-        near[:, :-distance] |= peak[:, distance:]
-    kept = magnitude * near
-    kept[:, 1:-1] = (kept[:, :-2] + 2 * kept[:, 1:-1] + kept[:, 2:]) / 4
-    on_axis = sum(tap * np.take(kept, _FIRST + i, axis=1) for i, tap in enumerate(_TAPS))
-    np.maximum(on_axis, 0, out=on_axis)
-    total: Float32 = on_axis.copy()
-    for h, shift in enumerate(_SHIFTS[1:], start=1):
-        total[:, :-shift] += np.float32(COMPRESSION**h) * on_axis[:, shift:]
-    return total
+    return kernels.subharmonic_sums(spectra, _FIRST, _TAPS, _SHIFTS, _WEIGHTS)
 
 
-def candidates(magnitude: Float32) -> tuple[Float64, Float64]:
+def candidates(spectra: NDArray[np.complex64]) -> tuple[Float64, Float64]:
     """F0 candidates of each frame: frequencies in Hz and voicings 0 .. 1, both (n, 6).
 
     The six highest peaks of the sub-harmonic sum; those outside 52 .. 620 Hz are left out and
     stand as 0. Voicing is 1 - mean(H) / H(f0): near 1 where one pitch explains the frame.
     """
-    total = subharmonic_sum(magnitude)
-    inner = total[:, 1:-1]
-    peaks = np.where((inner > total[:, :-2]) & (inner >= total[:, 2:]), inner, 0)
-    best = np.argpartition(-peaks, CANDIDATES - 1, axis=1)[:, :CANDIDATES] + 1
-    left, middle, right = (np.take_along_axis(total, best + i, axis=1) for i in (-1, 0, 1))
+    total = subharmonic_sum(spectra)
+    found = kernels.highest_peaks(total)
+    best = np.maximum(found, 1)
+    left, middle, right = (
+        np.take_along_axis(total, best + i, axis=1).astype(np.float64) for i in (-1, 0, 1)
+    )
     bend = left - 2 * middle + right
     offset = np.where(bend < 0, 0.5 * (left - right) / np.where(bend < 0, bend, 1), 0)
     height = middle - 0.25 * (left - right) * offset
     frequency = _AXIS[best] * 2 ** (_OCTAVES * offset)
-    valid = (np.take_along_axis(peaks, best - 1, axis=1) > 0) & (
-        (frequency >= LOWEST) & (frequency <= HIGHEST)
-    )
+    valid = (found > 0) & (middle > 0) & (frequency >= LOWEST) & (frequency <= HIGHEST)
     voicing = 1 - total.mean(axis=1, keepdims=True) / np.where(valid, height, 1)
     return np.where(valid, frequency, 0.0), np.where(valid, np.maximum(voicing, 0), 0.0)
 
@@ -107,14 +93,15 @@ class PitchTrack:
     def __init__(self) -> None:
         self._frequency = np.zeros((0, CANDIDATES))  # of the frames not yet decided
         self._voicing = np.zeros((0, CANDIDATES))
-        self._back = np.zeros((0, CANDIDATES + 1), np.int64)  # best predecessor of each state
-        self._best = np.zeros(0, np.int64)  # best state, as seen from each frame
+        self._back = np.zeros((0, CANDIDATES + 1), np.int32)  # best predecessor of each state
+        self._best = np.zeros(0, np.int32)  # best state, as seen from each frame
         self._cost = np.zeros(CANDIDATES + 1)
         self._octave = np.zeros(CANDIDATES)
 
     def push(self, frequency: Float64, voicing: Float64, last: bool) -> tuple[Float64, Float64]:
         """Take n more frames of candidates; give F0 (0 = unvoiced) and voicing of those decided."""
-        back, best = self._search(frequency, voicing)
+        costs = 1 - VOICED, _JUMP_COST, _SWITCH_COST
+        back, best = kernels.search_path(frequency, voicing, costs, self._cost, self._octave)
         self._frequency = np.concatenate([self._frequency, frequency])
         self._voicing = np.concatenate([self._voicing, voicing])
         self._back = np.concatenate([self._back, back])
@@ -134,27 +121,7 @@ class PitchTrack:
         self._back, self._best = self._back[decided:], self._best[decided:]
         return f0, strength
 
-    def _search(self, frequency: Float64, voicing: Float64) -> tuple[Indices, Indices]:
-        n = len(frequency)
-        local = np.full((n, CANDIDATES + 1), 1 - VOICED)
-        local[:, :CANDIDATES] = np.where(frequency > 0, 1 - voicing, 1e3)
-        octave = np.log2(np.maximum(frequency, 1.0))
-        back = np.empty((n, CANDIDATES + 1), np.int64)
-        best = np.empty(n, np.int64)
-        change = np.full((CANDIDATES + 1, CANDIDATES + 1), _SWITCH_COST)  # from, to
-        change[-1, -1] = 0.0
-        states = np.arange(CANDIDATES + 1)
-        for t in range(n):
-            change[:-1, :-1] = _JUMP_COST * np.abs(self._octave[:, np.newaxis] - octave[t])
-            through = self._cost[:, np.newaxis] + change
-            back[t] = through.argmin(axis=0)
-            self._cost = through[back[t], states] + local[t]
-            self._cost -= self._cost.min()
-            best[t] = self._cost.argmin()
-            self._octave = octave[t]
-        return back, best
-
-    def _trace(self, decided: int) -> Indices:
+    def _trace(self, decided: int) -> NDArray[np.int32]:
         """Find the state of each frame as seen `LOOK_AHEAD` frames later (or from the end)."""
         end = len(self._best) - 1
         frame = np.minimum(np.arange(decided) + LOOK_AHEAD, end)
@@ -166,11 +133,17 @@ class PitchTrack:
         return state
 
 
+_GRID = float(SAMPLE_RATE), float(STEP), float(LONG)
+
+
 class Periods:
     """Jitter, shimmer and harmonics-to-noise ratio from the periods of the waveform.
 
-    The periods are followed once through the song, each from the one before it; a frame is
-    described by those that begin inside its 60 ms. Carries the audio not yet passed, the F0 of
+    The periods are followed once through the song, each from the one before it: the next one
+    begins at the lag, within 15 % of the one that F0 predicts, at which one period's normalised
+    cross-correlation with the audio is highest, interpolated between samples. Its amplitude is
+    peak to peak, its likeness that correlation. A frame is described by the periods that begin
+    inside its 60 ms. Carries the audio not yet passed, the F0 of
     the frames not yet described, and the periods found there.
     """
 
@@ -179,8 +152,7 @@ class Periods:
         self._origin = 0  # number of the first of those samples
         self._f0 = np.zeros(0)
         self._frame = 0  # number of the first frame of `_f0`
-        self._position = 0.0  # where the next period begins
-        self._stretch = 0  # counts voiced stretches
+        self._next = np.zeros(2)  # where the next period begins, in which voiced stretch
         # Of each period: begin, length (both in samples), amplitude, likeness, stretch.
         self._periods = np.zeros((0, 5))
 
@@ -198,71 +170,17 @@ class Periods:
         """
         self._samples = np.concatenate([self._samples, samples])
         self._f0 = np.concatenate([self._f0, f0])
-        self._follow()
+        found = kernels.follow_periods(
+            self._samples, self._origin, self._f0, self._frame, _GRID, self._next
+        )
+        self._periods = np.concatenate([self._periods, found])
         count = len(self._f0) if last else max(0, len(self._f0) - LONG // STEP)
         values = _describe(self._periods, self._frame + np.arange(count), self._f0[:count])
         self._f0, self._frame = self._f0[count:], self._frame + count
         self._periods = self._periods[self._periods[:, 0] >= self._frame * STEP]
-        passed = int(min(self._position, self._frame * STEP)) - self._origin
+        passed = int(min(self._next[0], self._frame * STEP)) - self._origin
         self._samples, self._origin = self._samples[passed:], self._origin + passed
         return values
-
-    def _follow(self) -> None:
-        """Go from period to period as far as F0 is known."""
-        found = []
-        end = self._origin + len(self._samples)
-        while True:
-            frame = round((self._position - LONG / 2) / STEP)  # the one centred nearest
-            if frame >= self._frame + len(self._f0):
-                break
-            f0 = self._f0[frame - self._frame] if frame >= self._frame else 0.0
-            if f0 == 0:
-                self._stretch += 1
-                self._position = self._next_voiced(frame) * STEP + LONG / 2
-                continue
-            if self._position + 2.2 * SAMPLE_RATE / f0 >= end:
-                break
-            at = round(self._position) - self._origin
-            length, amplitude, likeness = next_period(self._samples[at:], SAMPLE_RATE / f0)
-            found.append((self._position, length, amplitude, likeness, self._stretch))
-            self._position += length
-        self._periods = np.concatenate([self._periods, np.reshape(found, (-1, 5))])
-
-    def _next_voiced(self, frame: int) -> int:
-        """Find the first voiced frame after that one, or the first of which F0 is not known."""
-        ahead = max(0, frame + 1 - self._frame)
-        voiced = np.flatnonzero(self._f0[ahead:])
-        return self._frame + (ahead + int(voiced[0]) if len(voiced) else len(self._f0))
-
-
-def next_period(samples: Float32, expected: float) -> tuple[float, float, float]:
-    """Where the waveform at the beginning of `samples` repeats.
-
-    Args:
-        samples: mono audio, at least 2.2 expected periods.
-        expected: the period in samples.
-
-    Returns:
-        The lag within 15 % of the expected one at which the normalised cross-correlation of one
-        period with the audio is highest, in samples, interpolated; the period's peak-to-peak
-        amplitude; that correlation.
-    """
-    width = round(expected)
-    low, high = int(0.85 * expected), int(1.15 * expected) + 1
-    period, search = samples[:width], samples[low : high + width]
-    energy = np.cumsum(np.square(search, dtype=np.float64))
-    energy = energy[width - 1 :] - np.concatenate([[0.0], energy[:-width]])
-    product = np.correlate(search, period, "valid")
-    likeness = product / np.sqrt(np.dot(period, period) * energy + 1e-20)
-    k = int(likeness.argmax())
-    offset, top = 0.0, float(likeness[k])
-    if 0 < k < len(likeness) - 1:
-        left, right = likeness[k - 1], likeness[k + 1]
-        bend = left - 2 * top + right
-        if bend < 0:
-            offset = 0.5 * (left - right) / bend
-            top -= 0.25 * (left - right) * offset
-    return low + k + float(offset), float(np.ptp(period)), float(top)
 
 
 def _describe(periods: Float64, frames: Indices, f0: Float64) -> Float64:
@@ -307,19 +225,19 @@ class Voicing:
         self._periods = Periods()
         self._pending = np.zeros((0, 2))  # F0 and voicing decided, frames not yet described
 
-    def push(self, samples: Float32, magnitude: Float32, last: bool) -> Float64:
+    def push(self, samples: Float32, spectra: NDArray[np.complex64], last: bool) -> Float64:
         """Take the next samples and long-frame spectra; describe the frames that are complete.
 
         Args:
             samples: mono audio, continuing the last call's.
-            magnitude: (n, 2049) spectra of the next n long frames, within the samples so far.
+            spectra: (n, 2049) of the next n long frames, within the samples so far.
             last: whether the song ends here.
 
         Returns:
             float64, (m, 6), of the next m frames: F0 in Hz (0 where unvoiced), voicing 0 .. 1,
             jitterLocal, jitterDDP, shimmerLocal, logHNR in dB.
         """
-        f0, voicing = self._track.push(*candidates(magnitude), last)
+        f0, voicing = self._track.push(*candidates(spectra), last)
         self._pending = np.concatenate([self._pending, np.column_stack([f0, voicing])])
         quality = self._periods.push(samples, f0, last)
         done, self._pending = self._pending[: len(quality)], self._pending[len(quality) :]
