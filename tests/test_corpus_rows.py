@@ -78,7 +78,7 @@ def test_the_cache_is_used(tmp_path, here, monkeypatch):
     def fail(blocks):
         raise AssertionError("extracted again")
 
-    monkeypatch.setattr(rows, "descriptors", fail)
+    monkeypatch.setattr(rows, "descriptor_blocks", fail)
     (second,) = labelled_rows(songs)
     np.testing.assert_array_equal(first.rows, second.rows)
     with pytest.raises(AssertionError, match="extracted again"):

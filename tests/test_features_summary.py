@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from moodcurve.features import FEATURE_NAMES, row_count, summarise
-from moodcurve.features.summary import derivative, moving_average
+from moodcurve.features.summary import Summary, derivative, moving_average
 
 
 def random_descriptors(frames, seed=0):
@@ -128,3 +128,21 @@ def test_a_constant_has_no_deviation_and_no_slope():
     assert out[:, 1:130:2] == pytest.approx(2.5)
     assert out[:, 0:130:2] == pytest.approx(0, abs=1e-6)
     assert out[:, 130:] == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize("window", [0.5, 1.0, 4.0])
+@pytest.mark.parametrize("frames", [1, 3, 60, 99, 100, 104, 150, 399, 1234])
+def test_the_size_of_blocks_does_not_matter(frames, window):
+    """Bit for bit, for any number of rows, also more than there are whole windows."""
+    rng = np.random.default_rng(frames)
+    values = rng.normal(size=(frames, 65)).astype(np.float32)
+    values[:, 0] = np.maximum(values[:, 0], 0)
+    rows = row_count(frames, window) + 2
+    expected = summarise(values, rows, window)
+    for sizes in ([1] * frames, [7, 250, 3, 50, 1000]):
+        summary, found, start = Summary(window), [], 0
+        for size in [*sizes, frames]:
+            found.append(summary.push(values[start : start + size]))
+            start += size
+        found.append(summary.finish(rows))
+        np.testing.assert_array_equal(np.concatenate(found), expected)

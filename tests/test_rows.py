@@ -24,9 +24,10 @@ def quick(monkeypatch):
 
     def fake(blocks):
         frames = frame_count(sum(map(len, blocks)))
-        return np.random.default_rng(0).normal(size=(frames, 65)).astype(np.float32)
+        values = np.random.default_rng(0).normal(size=(frames, 65)).astype(np.float32)
+        return np.array_split(values, 3)
 
-    monkeypatch.setattr(rows, "descriptors", fake)
+    monkeypatch.setattr(rows, "descriptor_blocks", fake)
 
 
 @pytest.mark.parametrize(
@@ -86,7 +87,7 @@ def test_the_second_call_reads_the_cache(song, tmp_path, monkeypatch):
     assert (first == rows_of([music(1.2)])).all()
     (entry,) = entries(tmp_path)
     assert rows.VERSION in entry.name
-    monkeypatch.setattr(rows, "descriptors", fail)
+    monkeypatch.setattr(rows, "descriptor_blocks", fail)
     assert (cached_rows(song) == first).all()
 
 
@@ -94,7 +95,7 @@ def test_the_cache_goes_by_content_not_by_name(song, tmp_path, monkeypatch):
     first = cached_rows(song)
     renamed = shutil.copy(song, tmp_path / "another name.wav")
     with monkeypatch.context() as patched:
-        patched.setattr(rows, "descriptors", fail)
+        patched.setattr(rows, "descriptor_blocks", fail)
         assert (cached_rows(renamed) == first).all()
     soundfile.write(song, music(1.2, seed=1), SAMPLE_RATE, subtype="FLOAT")
     assert (cached_rows(song) != first).any()

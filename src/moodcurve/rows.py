@@ -14,9 +14,9 @@ from moodcurve.features import (
     HOP,
     VERSION,
     WINDOW,
-    descriptors,
+    Summary,
+    descriptor_blocks,
     row_count,
-    summarise,
 )
 from moodcurve.files import replacing
 
@@ -36,7 +36,7 @@ def rows_of(blocks: Iterable[np.ndarray], window: float = WINDOW, whole: bool = 
         float32, shape (n, 260); row k begins at k / 2 s. A rest of a song under 50 ms has no row
         of its own.
     """
-    samples = 0
+    samples, frames = 0, 0
 
     def counted() -> Iterator[np.ndarray]:
         nonlocal samples
@@ -44,12 +44,14 @@ def rows_of(blocks: Iterable[np.ndarray], window: float = WINDOW, whole: bool = 
             samples += len(block)
             yield block
 
-    values = descriptors(counted())
+    summary, found = Summary(window), []
+    for values in descriptor_blocks(counted()):
+        frames += len(values)
+        found.append(summary.push(values))
+    count = row_count(frames, window)
     if whole:
         count = max(1, int(np.ceil((samples / SAMPLE_RATE - _LEAST_REST) / HOP)))
-    else:
-        count = row_count(len(values), window)
-    return summarise(values, count, window)
+    return np.concatenate([*found, summary.finish(count)])[:count]
 
 
 def cached_rows(path: Path, window: float = WINDOW) -> np.ndarray:

@@ -6,10 +6,27 @@ written from the published definitions and measured against the reference as a b
 (`benchmarks/feature_parity.py`).
 """
 
-from moodcurve.features.descriptors import descriptors
-from moodcurve.features.summary import FEATURE_NAMES, HOP, WINDOW, row_count, summarise
+from moodcurve.features.descriptors import descriptor_blocks, descriptors
+from moodcurve.features.summary import (
+    FEATURE_NAMES,
+    HOP,
+    WINDOW,
+    Summary,
+    row_count,
+    summarise,
+)
 
-__all__ = ["FEATURE_NAMES", "HOP", "VERSION", "WINDOW", "descriptors", "row_count", "summarise"]
+__all__ = [
+    "FEATURE_NAMES",
+    "HOP",
+    "VERSION",
+    "WINDOW",
+    "Summary",
+    "descriptor_blocks",
+    "descriptors",
+    "row_count",
+    "summarise",
+]
 
 #: Changes whenever a change of the extractor changes a value: models and caches are bound to it.
 VERSION = "moodcurve-features-1"

@@ -23,43 +23,48 @@ _BLOCK = 250  # frames a step: its spectra stay in the processor's cache
 
 
 def descriptors(blocks: Iterable[Float32]) -> Float32:
-    """Compute the 65 descriptors every 10 ms, before smoothing.
+    """Compute the 65 descriptors of a whole song, (frames, 65); see `descriptor_blocks`."""
+    return np.concatenate(list(descriptor_blocks(blocks)))
+
+
+def descriptor_blocks(blocks: Iterable[Float32]) -> Iterator[Float32]:
+    """Compute the 65 descriptors every 10 ms, before smoothing, some seconds at a time.
 
     The audio is worked through in steps of a fixed size, whatever the size of the blocks given,
     with the state of every family carried over; so the result does not depend on the blocks, and
-    an hour of audio needs 100 MB.
+    the memory needed not on the length of the song.
 
     Args:
         blocks: mono float32 audio at 44.1 kHz in consecutive blocks of any size.
 
-    Returns:
-        float32, shape (frames, 65): a row for each whole 60 ms frame, every 10 ms; at least one
+    Yields:
+        float32, shape (n, 65): a row for each whole 60 ms frame, every 10 ms; at least one in all
         (shorter audio is filled up with silence).
     """
     short, long, rasta, voicing = short_spectra(), long_spectra(), Rasta(), Voicing()
     previous: Float32 | None = None
-    others, voices = [], []
+    waiting: Float32 = np.zeros((0, 59), np.float32)  # for the voicing family, which lags behind
     for samples, count, last in _steps(blocks):
         power = power_of(short(samples, count))
         bands = mel_bands(power)
         filtered = rasta(bands)
-        others.append(
-            np.column_stack(
-                [
-                    loudness(bands),
-                    filtered.mean(axis=1),
-                    rms(samples, count),
-                    zero_crossing_rate(samples, count),
-                    filtered,
-                    spectral(power, power[0] if previous is None else previous),
-                    mfcc(bands),
-                ]
-            ).astype(np.float32)
+        others = np.column_stack(
+            [
+                loudness(bands),
+                filtered.mean(axis=1),
+                rms(samples, count),
+                zero_crossing_rate(samples, count),
+                filtered,
+                spectral(power, power[0] if previous is None else previous),
+                mfcc(bands),
+            ]
         )
+        waiting = np.concatenate([waiting, others.astype(np.float32)])
         previous = power[-1]
         fresh = samples if last else samples[: count * STEP]
-        voices.append(voicing.push(fresh, long(samples, count), last))
-    return np.hstack([np.concatenate(voices).astype(np.float32), np.concatenate(others)])
+        voices = voicing.push(fresh, long(samples, count), last).astype(np.float32)
+        yield np.hstack([voices, waiting[: len(voices)]])
+        waiting = waiting[len(voices) :]
 
 
 def _steps(blocks: Iterable[Float32]) -> Iterator[tuple[Float32, int, bool]]:

@@ -51,21 +51,18 @@ FEATURE_NAMES = tuple(
     for statistic in ("stddev", "amean")
 )
 
+_STEP = round(HOP * FRAMES_PER_SECOND)
+_REACH = 4  # frames beyond a window that its smoothed values and derivatives look at, and one
 _CHUNK = 100  # rows a piece: bounds the memory of the temporaries
 
 
 def row_count(frames: int, window: float = WINDOW) -> int:
     """Count the rows whose whole window lies within that many frames, at least one."""
-    step, width = round(HOP * FRAMES_PER_SECOND), round(window * FRAMES_PER_SECOND)
-    return max(1, 1 + (frames - width) // step)
+    return max(1, 1 + (frames - round(window * FRAMES_PER_SECOND)) // _STEP)
 
 
 def summarise(descriptors: Float32, rows: int, window: float = WINDOW) -> Float32:
-    """Mean and standard deviation of each descriptor and its derivative over each window.
-
-    Row k covers `window` seconds from 0.5 k. Rows whose window would run over the end take the
-    last whole window instead (of a song shorter than a window: all of it), so that every row has
-    the same statistics and a curve can cover the whole song.
+    """Rows of a whole song at once; see `Summary`.
 
     Args:
         descriptors: (frames, 65) every 10 ms.
@@ -75,20 +72,59 @@ def summarise(descriptors: Float32, rows: int, window: float = WINDOW) -> Float3
     Returns:
         float32, shape (rows, 260), columns as `FEATURE_NAMES`.
     """
-    frames = len(descriptors)
-    step = round(HOP * FRAMES_PER_SECOND)
-    width = min(round(window * FRAMES_PER_SECOND), frames)
-    starts = np.minimum(np.arange(rows) * step, frames - width)
-    out = np.empty((rows, len(FEATURE_NAMES)), np.float32)
-    for first in range(0, rows, _CHUNK):
-        chunk = starts[first : first + _CHUNK]
-        low, high = max(0, chunk[0] - 4), min(frames, chunk[-1] + width + 4)
-        smooth = moving_average(descriptors[low:high].astype(np.float64))
-        both = np.hstack([smooth, derivative(smooth)])
-        mean, deviation = _moments(both, chunk - low, width)
-        out[first : first + _CHUNK, 0::2] = deviation
-        out[first : first + _CHUNK, 1::2] = mean
-    return out
+    summary = Summary(window)
+    return np.concatenate([summary.push(descriptors), summary.finish(rows)])[:rows]
+
+
+class Summary:
+    """Mean and standard deviation of each descriptor and its derivative over each window.
+
+    Row k covers `window` seconds from 0.5 k. Rows whose window would run over the end take the
+    last whole window instead (of a song shorter than a window: all of it), so that every row has
+    the same statistics and a curve can cover the whole song. Takes the song in blocks of any size;
+    what it holds is little more than a window.
+    """
+
+    def __init__(self, window: float = WINDOW) -> None:
+        self._width = round(window * FRAMES_PER_SECOND)
+        self._frames: Float32 = np.zeros((0, len(_DESCRIPTORS)), np.float32)
+        self._first = 0  # number of the first of those frames
+        self._rows = 0  # given so far
+
+    def push(self, descriptors: Float32) -> Float32:
+        """Take the next frames (n, 65); give the rows (m, 260) whose windows are complete."""
+        self._frames = np.concatenate([self._frames, descriptors])
+        known = self._first + len(self._frames)
+        complete = max(self._rows, 1 + (known - self._width - _REACH) // _STEP)
+        starts = _STEP * np.arange(self._rows, complete)
+        found = self._over(starts, self._width)
+        self._rows = complete
+        passed = max(0, _STEP * complete - _REACH - self._first)
+        # the last whole window may still be asked for
+        passed = max(0, min(passed, len(self._frames) - self._width - _REACH))
+        self._frames, self._first = self._frames[passed:], self._first + passed
+        return found
+
+    def finish(self, rows: int) -> Float32:
+        """Give the rest of the song's `rows` rows."""
+        end = self._first + len(self._frames)
+        width = min(self._width, end)
+        starts = np.minimum(_STEP * np.arange(self._rows, rows), end - width)
+        distinct, place = np.unique(starts, return_inverse=True)
+        return self._over(distinct, width)[place]
+
+    def _over(self, starts: NDArray[np.int64], width: int) -> Float32:
+        """Rows of the windows that start at those frames, some at a time to save memory."""
+        out = np.empty((len(starts), len(FEATURE_NAMES)), np.float32)
+        for first in range(0, len(starts), _CHUNK):
+            chunk = starts[first : first + _CHUNK] - self._first
+            low, high = max(0, chunk[0] - _REACH), chunk[-1] + width + _REACH
+            smooth = moving_average(self._frames[low:high].astype(np.float64))
+            both = np.hstack([smooth, derivative(smooth)])
+            mean, deviation = _moments(both, chunk - low, width)
+            out[first : first + _CHUNK, 0::2] = deviation
+            out[first : first + _CHUNK, 1::2] = mean
+        return out
 
 
 def moving_average(values: Float64) -> Float64:
