@@ -188,9 +188,10 @@ INLINE float dot(const float *a, const float *b, ptrdiff_t n)
             sums[i] += a[k + i] * b[k + i];
     for (; k < n; k++)
         sum += a[k] * b[k];
-    for (int i = 0; i < LANES; i++)
-        sum += sums[i];
-    return sum;
+    for (int half = LANES / 2; half > 0; half /= 2)
+        for (int i = 0; i < half; i++)
+            sums[i] += sums[i + half];
+    return sum + sums[0];
 }
 
 /* Where the waveform repeats, see voicing.next_period: lag, peak-to-peak, likeness. */
