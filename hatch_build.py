@@ -24,6 +24,7 @@ class Kernels(BuildHookInterface):
     PLUGIN_NAME = "custom"
 
     def initialize(self, version, build_data):
+        """Compile the library and mark the wheel as bound to this platform."""
         folder = Path(self.root) / "src" / "moodcurve" / "features"
         library = folder / ("_kernels.dll" if sys.platform == "win32" else "_kernels.so")
         command = [*compiler(), *FLAGS, "-o", str(library), str(folder / "kernels.c"), "-lm"]
@@ -35,6 +36,7 @@ class Kernels(BuildHookInterface):
 
 
 def compiler():
+    """The command of a C compiler, as a list."""
     named = shlex.split(os.environ.get("CC", ""))
     found = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
     if not named and not found:
