@@ -209,6 +209,18 @@ def test_unpacked_too_deep(deam):
     assert str(caught.value) == (f"{deam.parent}: unpacked one level too deep; give {deam} instead")
 
 
+def test_unpacked_too_deep_and_something_missing(deam):
+    (deam / "metadata" / "metadata_2014.csv").unlink()
+    (deam / "features" / "3.csv").unlink()
+    with pytest.raises(InputError) as caught:
+        read_deam(deam.parent)
+    depth, count, metadata, features = str(caught.value).splitlines()
+    assert depth == f"{deam.parent}: unpacked one level too deep; give {deam} instead"
+    assert count == f"{deam}: 2 problems"
+    assert metadata.startswith("metadata/metadata_2014.csv: not there")
+    assert features.startswith("features: nothing for 1 of ")
+
+
 def edit(folder, file, change):
     path = folder / file
     path.write_bytes(change(path.read_bytes().decode()).encode())

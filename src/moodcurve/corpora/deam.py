@@ -10,8 +10,8 @@ The layout, all of it unpacked into one folder::
 Ids up to 2000 are clips of 45 s, with labels from 15.0 s on; those from 2001 on are the whole
 songs of the official test set of 2015. `development_set_2015.csv` (song_id, time_s, arousal_me15,
 valence_me15) says which clips were the development set of 2015, and has their labels on the scale
-of that year's task: the release's curves, shifted and 1.7 times as wide. The two scales are never
-mixed.
+of that year's task: each of the release's curves shifted, by another amount for each song, and some
+1.7 times as wide. The two scales are never mixed.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -84,7 +84,7 @@ def read_deam(folder: str | PathLike[str], scale: str = "release", rows: bool = 
     folder = Path(folder)
     if scale not in SCALES:
         raise InputError(f"scale {scale}: unknown; use one of {', '.join(SCALES)}")
-    _check_depth(folder)
+    _check_depth(folder, scale, rows)
     problems: list[str] = []
     development = _development(folder, problems)
     if scale == "release":
@@ -128,13 +128,19 @@ def read_deam(folder: str | PathLike[str], scale: str = "release", rows: bool = 
     )
 
 
-def _check_depth(folder: Path) -> None:
+def _check_depth(folder: Path, scale: str, rows: bool) -> None:
+    """Raise if the corpus is in a folder of the folder; say what else is wrong with it there."""
     pieces = ("annotations", "metadata")
     if any((folder / piece).exists() for piece in pieces):
         return
     for below in sorted(folder.glob("*")):
         if all((below / piece).is_dir() for piece in pieces):
-            raise InputError(f"{folder}: unpacked one level too deep; give {below} instead")
+            problem = f"{folder}: unpacked one level too deep; give {below} instead"
+            try:
+                read_deam(below, scale, rows)
+            except InputError as error:
+                problem += f"\n{error}"
+            raise InputError(problem)
 
 
 def _development(folder: Path, problems: list[str]) -> dict[str, tuple[Array, Array]] | None:

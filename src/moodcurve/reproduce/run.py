@@ -10,9 +10,11 @@ Deleting a file repeats that piece of work.
 """
 
 import json
+import textwrap
 from collections.abc import Callable, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +81,8 @@ def reproduce(
         _check(run, config)
     needed = plan.jobs(set(asked), chosen, split)
     done = {j.name for stage in needed for j in stage if run and path_of(j, run).exists()}
-    say(_songs(corpus, split, full))
-    say(plan.describe(preset, asked, split, done, processes))
+    say(_wrapped(_songs(corpus, split, full)))
+    say(_wrapped(plan.describe(preset, asked, split, done, processes)))
     if not run:
         return
     material = None
@@ -94,6 +96,11 @@ def reproduce(
     for text in write_tables(asked, run, corpus, split, material, chosen, full):
         say("\n" + text)
     say(f"wrote {run}: each table as .csv, .txt and .tex")
+
+
+def _wrapped(text: str) -> str:
+    fill = partial(textwrap.fill, width=80, subsequent_indent="  ", break_on_hyphens=False)
+    return "\n".join(map(fill, text.splitlines()))
 
 
 def _songs(corpus: Corpus, split: Split, full: Path | None) -> str:
