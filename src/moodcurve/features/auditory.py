@@ -54,18 +54,36 @@ _EQUAL_LOUDNESS = _equal_loudness(CENTRES)
 
 
 def mel_bands(power: Float32) -> Float64:
-    """Power in 26 mel bands of 20 .. 8000 Hz: (n, 513) -> float64 (n, 26)."""
+    """Power in 26 mel bands of 20 .. 8000 Hz: (n, 513) -> float64 (n, 26).
+
+    B_b = sum_k w_b(f_k) P_k, the triangle w_b rising from the centre of the band below to 1 at its
+    own and falling to the centre above, straight and equally spaced in mel = 1127 ln(1 + f / 700);
+    bin 0 takes no part. Unit: squared magnitude of the unscaled transform (full scale = 1).
+    Source: Davis & Mermelstein 1980; the scale O'Shaughnessy 1987.
+    """
     return (power @ _WEIGHTS32).astype(np.float64)
 
 
 def loudness(bands: Float64) -> Float64:
-    """audspec_lengthL1norm: mean over the bands of (equal-loudness x power) ^ 0.33, (n,)."""
+    """audspec_lengthL1norm: loudness, (n, 26) band powers -> (n,).
+
+    1/26 sum_b (E_b max(B_b, 1e-9)) ^ 0.33, E_b the equal-loudness weight at the band's centre.
+    Unit: band power ^ 0.33; from 0.001 (digital silence). Source: Hermansky 1990, equation 4
+    (weights) and the power law of loudness, there 1/3.
+    """
     mean: Float64 = np.mean((np.maximum(bands, _LEAST) * _EQUAL_LOUDNESS) ** LOUDNESS_POWER, axis=1)
     return mean
 
 
 class Rasta:
-    """audSpec_Rfilt[0..25]: RASTA-filtered loudness; carries the filter's state over blocks."""
+    """audSpec_Rfilt[0..25]: RASTA-filtered loudness; carries the filter's state over blocks.
+
+    (E_b exp(y_b[t])) ^ 0.33 with x_b = ln max(B_b, 1e-9) and
+    y_b[t] = 0.2 x_b[t] + 0.1 x_b[t-1] - 0.1 x_b[t-3] - 0.2 x_b[t-4] + 0.9372 y_b[t-1]:
+    what is constant goes to y = 0, E_b ^ 0.33. Unit: power ^ 0.33, whatever the level of the
+    audio. audspecRasta_lengthL1norm is the mean of the 26. Source: Hermansky & Morgan 1994; the
+    pole, there 0.94 or 0.98, is for a lower cut-off at 1 Hz.
+    """
 
     def __init__(self) -> None:
         self._past = np.zeros((0, BANDS))  # log bands of the last four frames

@@ -22,6 +22,11 @@ _TRANSFORM = _transform()
 
 
 def mfcc(bands: Float64) -> Float64:
-    """mfcc[1..14] of the logarithm of the mel bands: (n, 26) power -> (n, 14)."""
+    """mfcc[1..14]: cepstral coefficients of the mel bands, (n, 26) power -> (n, 14).
+
+    c_k = (1 + 11 sin(pi k / 22)) sqrt(2 / 26) sum_b ln max(B_b, 1e-8) cos(pi k (b + 0.5) / 26),
+    b = 0 .. 25. Natural logarithm, no unit; the same at every level of the audio, as c_0 is left
+    out. Source: Davis & Mermelstein 1980; liftering Juang, Rabiner & Wilpon 1987.
+    """
     coefficients: Float64 = np.log(np.maximum(bands, _LEAST)) @ _TRANSFORM
     return coefficients

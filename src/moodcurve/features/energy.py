@@ -8,7 +8,7 @@ from moodcurve.features.frames import LONG, STEP, Float32, Float64
 def rms(samples: Float32, count: int) -> Float64:
     """pcm_RMSenergy: root mean square of each 20 ms frame, no window (full scale = 1).
 
-    sqrt(mean x^2); Eyben 2016, chapter 2. Returns shape (count,).
+    sqrt(1/882 sum x^2), 0 .. 1. Source: Eyben 2016, chapter 2. Returns shape (count,).
     """
     squares = np.square(samples[: (count + 1) * STEP], dtype=np.float64)
     steps: Float64 = squares.reshape(count + 1, STEP).sum(axis=1)
@@ -21,7 +21,8 @@ def zero_crossing_rate(samples: Float32, count: int) -> Float64:
 
     A sample counts when its sign differs from its left neighbour's, or when it is exactly zero
     and its neighbours do not have one sign (so digital silence has a rate near 1: the reference's
-    convention). Eyben 2016, chapter 2. Returns shape (count,).
+    convention). Count / 2646; a tone of f Hz has 2 f / 44100. Source: Eyben 2016, chapter 2.
+    Returns shape (count,).
     """
     left, middle, right = samples[:-2], samples[1:-1], samples[2:]
     crossing = (left * middle < 0) | ((middle == 0) & (left * right <= 0))

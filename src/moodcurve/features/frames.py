@@ -53,15 +53,21 @@ class Spectra:
 
 
 def short_spectra() -> Spectra:
-    """A transform of 20 ms frames under the Hamming window: 513 bins of 43.07 Hz."""
+    """A transform of 20 ms frames under the Hamming window: 513 bins of 43.07 Hz.
+
+    X_k = sum_n (0.54 - 0.46 cos(2 pi n / 881)) x_n exp(-2 pi i k n / 1024), n = 0 .. 881.
+    """
     return Spectra(_HAMMING, SHORT_FFT)
 
 
 def long_spectra() -> Spectra:
-    """A transform of 60 ms frames under the Gaussian window: 2049 bins of 10.77 Hz."""
+    """A transform of 60 ms frames under the Gaussian window: 2049 bins of 10.77 Hz.
+
+    X_k = sum_n exp(-(n - 1322.5)^2 / (2 (0.4 x 1322.5)^2)) x_n exp(-2 pi i k n / 4096).
+    """
     return Spectra(_GAUSSIAN, LONG_FFT)
 
 
 def power_of(spectra: NDArray[np.complex64]) -> Float32:
-    """Squared magnitudes."""
+    """Power spectra P_k = |X_k|^2 of unscaled transforms; full scale = 1 squared."""
     return np.square(spectra.real) + np.square(spectra.imag)
