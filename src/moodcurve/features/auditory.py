@@ -68,8 +68,8 @@ def loudness(bands: Float64) -> Float64:
     """audspec_lengthL1norm: loudness, (n, 26) band powers -> (n,).
 
     1/26 sum_b (E_b max(B_b, 1e-9)) ^ 0.33, E_b the equal-loudness weight at the band's centre.
-    Unit: band power ^ 0.33; from 0.001 (digital silence). Source: Hermansky 1990, equation 4
-    (weights) and the power law of loudness, there 1/3.
+    Unit: band power ^ 0.33; from 0.001 (digital silence). Source: Hermansky 1990 (the weights,
+    and the power law of loudness, there 1/3).
     """
     mean: Float64 = np.mean((np.maximum(bands, _LEAST) * _EQUAL_LOUDNESS) ** LOUDNESS_POWER, axis=1)
     return mean

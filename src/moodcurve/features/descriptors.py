@@ -19,6 +19,7 @@ from moodcurve.features.frames import (
 from moodcurve.features.spectral import spectral
 from moodcurve.features.voicing import Voicing
 
+_LOUDEST = np.float32(1e3)  # beyond it, powers of powers would overflow
 _BLOCK = 250  # frames a step: its spectra stay in the processor's cache
 
 
@@ -86,11 +87,10 @@ def _sixteen_bits(samples: Float32) -> Float32:
 
     It makes a file decoded to floats and its 16-bit copy the same, and "silence" definite: what
     lies under 1 / 32767 of full scale. NaN, which is no sound, becomes silence; infinity full
-    scale.
+    scale; what a damaged file holds beyond 1000 times full scale is cut there.
     """
-    levels: Float32 = samples * np.float32(32767)
+    if not np.isfinite(samples).all():
+        samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
+    levels: Float32 = np.clip(samples, -_LOUDEST, _LOUDEST) * np.float32(32767)
     np.trunc(levels, out=levels)
-    np.divide(levels, np.float32(32767), out=levels)
-    if not np.isfinite(levels).all():
-        np.nan_to_num(levels, copy=False, nan=0.0, posinf=1.0, neginf=-1.0)
-    return levels
+    return np.divide(levels, np.float32(32767), out=levels)

@@ -8,7 +8,8 @@ from moodcurve.features.frames import LONG, STEP, Float32, Float64
 def rms(samples: Float32, count: int) -> Float64:
     """pcm_RMSenergy: root mean square of each 20 ms frame, no window (full scale = 1).
 
-    sqrt(1/882 sum x^2), 0 .. 1. Source: Eyben 2016, chapter 2. Returns shape (count,).
+    sqrt(1/882 sum x^2), 0 .. 1 up to full scale. Source: Eyben 2016, chapter 2. Returns shape
+    (count,).
     """
     squares = np.square(samples[: (count + 1) * STEP], dtype=np.float64)
     steps: Float64 = squares.reshape(count + 1, STEP).sum(axis=1)

@@ -8,16 +8,7 @@ from moodcurve.training.loop import Settings
 from moodcurve.training.presets import PRESETS, Preset
 
 #: What a baseline is trained with: it is given the best chance, not the paper's learning rate.
-_ADAM = Settings(
-    optimiser="adam",
-    error="mean",
-    learning_rate=2e-3,
-    weight_decay=0.01,
-    noise=0.6,
-    batch=50,
-    epochs=60,
-    patience=10,
-)
+_ADAM = PRESETS["default"].settings
 
 
 @dataclass(frozen=True)
