@@ -99,9 +99,9 @@ class Summary:
         starts = _STEP * np.arange(self._rows, complete)
         found = self._over(starts, self._width)
         self._rows = complete
-        passed = max(0, _STEP * complete - _REACH - self._first)
-        # the last whole window may still be asked for
-        passed = max(0, min(passed, len(self._frames) - self._width - _REACH))
+        # what the next row needs is kept, and the last whole window, which may still be asked for
+        needed = min(_STEP * complete, known - self._width) - _REACH
+        passed = max(0, needed - self._first)
         self._frames, self._first = self._frames[passed:], self._first + passed
         return found
 

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from moodcurve.audio import SAMPLE_RATE
 from moodcurve.features import kernels
 from moodcurve.features.frames import LONG, LONG_FFT, STEP, Float32, Float64
+from moodcurve.features.kernels import CANDIDATES
 
 LOWEST, HIGHEST = 52.0, 620.0  # Hz, the range of F0
 HARMONICS, COMPRESSION = 15, 0.85
-CANDIDATES = 6
 VOICED = 0.68  # a frame whose best candidate is less voiced counts as unvoiced
 UNVOICED_HNR = -100.0  # dB
 LOOK_AHEAD = 30  # frames that the search sees before it decides on one

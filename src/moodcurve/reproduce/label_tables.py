@@ -34,7 +34,9 @@ def partitions(split: Split) -> Tables:
         f"of the {len(split.test)} test songs"
     )
     if not genres:
-        return _pair("partitions", title, columns, [("no genres given", *([None] * 7))])
+        return _pair(
+            "partitions", title, columns, [("no genres given", *([None] * len(columns[1:])))]
+        )
     notes = (
         "shares; a song of several genres is divided evenly among them; distance: total variation, "
         "0 the same .. 1 nothing in common; sets are disjoint",
