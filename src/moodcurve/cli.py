@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from moodcurve import __version__
 from moodcurve.currennt.cli import add_commands as add_currennt
-from moodcurve.errors import InputError
+from moodcurve.errors import InputError, training_parts
 
 if TYPE_CHECKING:
     from moodcurve.curve import Curve
@@ -187,13 +187,9 @@ def _unique_stems(songs: Sequence[Path]) -> list[str]:
 def _train(options: argparse.Namespace) -> int:
     from moodcurve.model import check_writable, save
 
-    try:
+    with training_parts():
         from moodcurve.training.ensemble import learned, train_model
         from moodcurve.training.presets import preset
-    except ImportError as error:
-        raise InputError(
-            f"training needs {error.name}; run: pip install 'moodcurve[train]'"
-        ) from None
     from moodcurve.corpora.layouts import open_corpus
 
     chosen = preset(options.preset)
@@ -208,12 +204,8 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _reproduce(options: argparse.Namespace) -> int:
-    try:
+    with training_parts():
         from moodcurve.reproduce.run import reproduce
-    except ImportError as error:
-        raise InputError(
-            f"training needs {error.name}; run: pip install 'moodcurve[train]'"
-        ) from None
     if options.output is None and not options.dry_run:
         raise InputError("reproduce needs a folder for its run: give -o RUN (or --dry-run)")
     if options.jobs is not None and options.jobs < 1:

@@ -1,5 +1,8 @@
 """The one exception that a user's mistake raises."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 
 class InputError(Exception):
     """Something given to moodcurve cannot be used.
@@ -7,3 +10,14 @@ class InputError(Exception):
     The message is one line that names the file (or argument), what is wrong with it, and what to
     do. The command line prints it and nothing else; a bug in moodcurve never raises it.
     """
+
+
+@contextmanager
+def training_parts() -> Iterator[None]:
+    """Say what to install where an import in the block fails: training needs more than the core."""
+    try:
+        yield
+    except ImportError as error:
+        raise InputError(
+            f"training needs {error.name}; run: pip install 'moodcurve[train]'"
+        ) from None

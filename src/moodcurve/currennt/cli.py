@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from moodcurve.errors import InputError
+from moodcurve.errors import InputError, training_parts
 
 if TYPE_CHECKING:
     from moodcurve.training.checkpoint import Epoch
@@ -83,12 +83,8 @@ def _train(options: argparse.Namespace) -> int:
     from moodcurve.currennt.data import check_fit, read_data
     from moodcurve.currennt.networks import read_named_network, write_named_network
 
-    try:
+    with training_parts():
         from moodcurve.training.currennt import Settings, train
-    except ImportError as error:
-        raise InputError(
-            f"training needs {error.name}; run: pip install 'moodcurve[train]'"
-        ) from None
 
     names = Settings.__dataclass_fields__
     settings = Settings(**{name: getattr(options, name) for name in names})
