@@ -11,20 +11,30 @@ def rng():
     return np.random.default_rng(5)
 
 
-def test_highest_peaks(rng):
-    totals = rng.normal(size=(40, 1024)).astype(np.float32)
+def test_pitch_candidates(rng):
+    """The six highest inner peaks, those outside the range left out, their tops interpolated."""
+    totals = rng.uniform(size=(40, 2049)).astype(np.float32)
     totals[0] = 0  # no peak at all
-    totals[1, :] = -1
-    totals[1, [3, 500]] = 1, 2  # two peaks
-    totals[2, 10:13] = 9  # a plateau counts once, at its left end
-    found = kernels.highest_peaks(totals)
-    for row, points in zip(totals, found, strict=True):
+    totals[1] = 0
+    totals[1, [300, 500, 1900]] = 1, 2, 3  # three, one of them out of range
+    axis = np.geomspace(25, 22050, 2049)
+    frequency, voicing = kernels.pitch_candidates(totals, axis, 52.0, 620.0)
+    for row, f, v in zip(totals.astype(float), frequency, voicing, strict=True):
         inner = row[1:-1]
         peaks = 1 + np.flatnonzero((inner > row[:-2]) & (inner >= row[2:]))
-        expected = peaks[np.argsort(-row[peaks], kind="stable")][:6]
-        assert points.tolist() == expected.tolist() + [-1] * (6 - len(expected))
-    assert found[0].tolist() == [-1] * 6
-    assert found[2, 0] == 10
+        expected = []
+        for peak in peaks[np.argsort(-row[peaks], kind="stable")][:6]:
+            a, b, _ = np.polyfit([-1, 0, 1], row[peak - 1 : peak + 2], 2)
+            top = -b / (2 * a)
+            hertz = axis[peak] * (axis[1] / axis[0]) ** top
+            height = np.polyval([a, b, row[peak]], top)
+            if 52 <= hertz <= 620:
+                expected.append((hertz, max(0.0, 1 - row.mean() / height)))
+        assert f[: len(expected)] == pytest.approx([e[0] for e in expected], rel=1e-6)
+        assert v[: len(expected)] == pytest.approx([e[1] for e in expected], abs=1e-6)
+        assert (f[len(expected) :] == 0).all()
+    assert (frequency[0] == 0).all()
+    assert (frequency[1] > 0).sum() == 2
 
 
 def test_up_and_down(rng):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from moodcurve import File2Curve
+from moodcurve.features import FEATURE_NAMES, ILL_CONDITIONED
 from moodcurve.model import DIMENSIONS, describe, find, installed, load, read_manifest
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "four_moods.ogg"
@@ -38,8 +39,10 @@ def test_it_holds_plain_arrays():
         assert archive.files
         for key in archive.files:
             assert archive[key].dtype.kind in "fU"
-            if archive[key].dtype.kind == "f":
+            if archive[key].dtype.kind == "f" and key != "deviation":
                 assert np.isfinite(archive[key]).all()
+        unseen = {FEATURE_NAMES[i] for i in np.flatnonzero(np.isinf(archive["deviation"]))}
+    assert unseen == set(ILL_CONDITIONED)
 
 
 def test_its_manifest():

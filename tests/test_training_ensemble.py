@@ -11,6 +11,7 @@ from moodcurve.corpora.folder import Corpus, Song
 from moodcurve.corpora.rows import LabelledRows
 from moodcurve.elm import ELMRegressor
 from moodcurve.evaluate import compare, constant
+from moodcurve.features import FEATURE_NAMES
 from moodcurve.fusion import supervectors
 from moodcurve.metrics import rmse
 from moodcurve.model import DIMENSIONS, load, save
@@ -118,6 +119,10 @@ def test_what_the_model_says_of_itself(here, tmp_path):
     np.testing.assert_allclose(model.mean, rows.mean(axis=0), rtol=1e-5)
     expected = rows.std(axis=0)
     expected[7] = 1
+    left_out = [FEATURE_NAMES.index(name) for name in TINY.left_out]
+    assert left_out
+    expected[left_out] = np.inf
+    assert (model.standardise(rows)[:, left_out] == 0).all()
     np.testing.assert_allclose(model.deviation, expected, rtol=1e-5)
     assert (model.about["name"], model.about["licence"]) == ("tiny", "CC0")
     training = model.about["training"]

@@ -51,7 +51,8 @@ class Model:
     Attributes:
         scales: lengths of the networks' sequences in half-seconds.
         window: seconds of audio that a feature row summarises.
-        mean, deviation: (260,) of each feature over the training rows.
+        mean, deviation: (260,) of each feature over the training rows; the deviation is infinite
+            for a feature that the networks do not see: it is 0 for them.
         limit: standardised features are clipped to +-limit; None leaves them.
         fusions: valence's and arousal's.
         about: all else that the manifest says: name, licence, training (with the training labels'

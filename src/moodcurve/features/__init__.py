@@ -10,6 +10,7 @@ from moodcurve.features.descriptors import descriptor_blocks, descriptors
 from moodcurve.features.summary import (
     FEATURE_NAMES,
     HOP,
+    ILL_CONDITIONED,
     WINDOW,
     Summary,
     row_count,
@@ -19,6 +20,7 @@ from moodcurve.features.summary import (
 __all__ = [
     "FEATURE_NAMES",
     "HOP",
+    "ILL_CONDITIONED",
     "VERSION",
     "WINDOW",
     "Summary",
@@ -29,4 +31,4 @@ __all__ = [
 ]
 
 #: Changes whenever a change of the extractor changes a value: models and caches are bound to it.
-VERSION = "moodcurve-features-1"
+VERSION = "moodcurve-features-2"

@@ -31,27 +31,25 @@ def _load() -> ctypes.CDLL:
     floats, doubles, ints = (
         ndpointer(dtype, flags="C_CONTIGUOUS") for dtype in (np.float32, np.float64, np.int32)
     )
-    size = ctypes.c_ssize_t
+    size, double = ctypes.c_ssize_t, ctypes.c_double
     spectra = ndpointer(np.complex64, flags="C_CONTIGUOUS")
     for name, arguments in {
-        "subharmonic_sums": (spectra, size, ints, floats, size, ints, floats, floats),
-        "highest_peaks": (floats, size, ints),
-        "search_path": (
-            *(doubles, doubles, size),
-            *(ctypes.c_double, ctypes.c_double, ctypes.c_double),
-            *(doubles, doubles, ints, ints),
+        "subharmonic_sums": (
+            *(spectra, size, floats, ints, floats),
+            *(size, ints, floats, ctypes.c_float, floats),
         ),
+        "pitch_candidates": (floats, size, doubles, double, double, doubles, doubles),
+        "search_path": (doubles, doubles, size, doubles, doubles, doubles, ints, ints),
+        "trace_path": (ints, ints, size, size, size, ints),
         "follow_periods": (
             *(floats, size, size, doubles, size, size),
-            *(ctypes.c_double, ctypes.c_double, ctypes.c_double),
-            *(doubles, doubles, size),
+            *(double, double, double, double, doubles, doubles),
         ),
         "up_and_down": (floats, size, doubles),
         "roll_off_bins": (floats, size, size, doubles, size, ints),
     }.items():
         function = getattr(library, name)
         function.argtypes, function.restype = arguments, None
-    library.follow_periods.restype = size
     return library
 
 
@@ -59,25 +57,36 @@ _LIBRARY = _load()
 
 
 def subharmonic_sums(
-    spectra: NDArray[np.complex64], first: Indices, taps: Float32, shifts: Indices, weights: Float32
+    spectra: NDArray[np.complex64],
+    sharpen: Float32,
+    first: Indices,
+    taps: Float32,
+    shifts: Indices,
+    weights: Float32,
+    faint: float,
 ) -> Float32:
-    """Sub-harmonic sums (n, 1024) of long frames' spectra (n, 2049), see `voicing.subharmonic_sum`.
+    """Sub-harmonic sums (n, 2049) of long frames' spectra (n, 2049), see `voicing.subharmonic_sum`.
 
-    `first` (1024,) and `taps` (4, 1024) say where each point of the axis lies among the bins,
-    `shifts` and `weights` (H,) how far, in points, and how much each harmonic counts.
+    `sharpen` (25,) turns a spectrum into the coefficients of the cubic spline through it; `first`
+    (2049,) and `taps` (4, 2049) say where each point of the axis lies among them; `shifts` and
+    `weights` (H,) how far, in points, and how much each harmonic counts. A spectrum whose bins'
+    powers sum to less than `faint` gives zeros.
     """
     totals = np.empty((len(spectra), len(first)), np.float32)
     _LIBRARY.subharmonic_sums(
-        spectra, len(spectra), first, taps, len(shifts), shifts, weights, totals
+        *(spectra, len(spectra), sharpen, first, taps),
+        *(len(shifts), shifts, weights, faint, totals),
     )
     return totals
 
 
-def highest_peaks(totals: Float32) -> Indices:
-    """The six highest inner peaks of each row (n, 1024), highest first, -1 for those missing."""
-    points = np.empty((len(totals), CANDIDATES), np.int32)
-    _LIBRARY.highest_peaks(totals, len(totals), points)
-    return points
+def pitch_candidates(
+    totals: Float32, axis: Float64, lowest: float, highest: float
+) -> tuple[Float64, Float64]:
+    """Frequencies and voicings (n, 6) of the sums' (n, 2049) peaks, see `voicing.candidates`."""
+    frequency, voicing = np.empty((2, len(totals), CANDIDATES))
+    _LIBRARY.pitch_candidates(totals, len(totals), axis, lowest, highest, frequency, voicing)
+    return frequency, voicing
 
 
 def up_and_down(power: Float32) -> Float64:
@@ -95,22 +104,25 @@ def roll_off_bins(power: Float32, shares: Float64) -> Indices:
 
 
 def search_path(
-    frequency: Float64,
-    voicing: Float64,
-    costs: tuple[float, float, float],
-    cost: Float64,
-    octave: Float64,
+    frequency: Float64, voicing: Float64, costs: Float64, cost: Float64, octave: Float64
 ) -> tuple[Indices, Indices]:
     """Advance the Viterbi search over n frames, see `voicing.PitchTrack`.
 
-    Takes candidates (n, 6), the costs of an unvoiced frame, of an octave of jump and of a change
-    between voiced and unvoiced; `cost` (7,) and `octave` (6,), of the last frame before, are
-    overwritten. Returns the best predecessor of each state (n, 7) and the best state (n,).
+    Takes candidates (n, 6) and the costs (11,); `cost` (7,) and `octave` (6,), of the last frame
+    before, are overwritten. Returns the best predecessor of each state (n, 7) and the best state
+    (n,).
     """
     n = len(frequency)
     back, best = np.empty((n, CANDIDATES + 1), np.int32), np.empty(n, np.int32)
-    _LIBRARY.search_path(frequency, voicing, n, *costs, cost, octave, back, best)
+    _LIBRARY.search_path(frequency, voicing, n, costs, cost, octave, back, best)
     return back, best
+
+
+def trace_path(back: Indices, best: Indices, decided: int, ahead: int) -> Indices:
+    """The states of the first frames, each as seen `ahead` frames later or from the last one."""
+    states = np.empty(decided, np.int32)
+    _LIBRARY.trace_path(back, best, len(best), decided, ahead, states)
+    return states
 
 
 def follow_periods(
@@ -118,17 +130,18 @@ def follow_periods(
     origin: int,
     f0: Float64,
     first: int,
-    grid: tuple[float, float, float],
+    grid: tuple[float, float],
+    limits: tuple[float, float],
     state: Float64,
 ) -> Float64:
-    """Go from period to period as far as F0 is known, see `voicing.Periods`.
+    """Describe n frames by their periods, see `voicing.Periods`.
 
-    Takes samples from number `origin` on, the F0 of frames from number `first` on, the sample
-    rate, step and length of a frame; `state` (2,), the next period's begin and the number of the
-    voiced stretch, is overwritten. Returns (m, 5): begin, length, amplitude, likeness, stretch.
+    Takes samples from number `origin` on, the F0 (n,) of frames from number `first` on, the sample
+    rate and the frames' step, the least likeness of two periods and what stands for no ratio;
+    `state` (8,) is overwritten. Returns (n, 4).
     """
-    periods = np.empty((2 + len(samples) // 50, 5))  # none is shorter than 60 samples
-    found = _LIBRARY.follow_periods(
-        *(samples, len(samples), origin, f0, len(f0), first), *grid, state, periods, len(periods)
+    values = np.empty((len(f0), 4))
+    _LIBRARY.follow_periods(
+        samples, len(samples), origin, f0, len(f0), first, *grid, *limits, state, values
     )
-    return periods[:found]
+    return values

@@ -51,9 +51,15 @@ FEATURE_NAMES = tuple(
     for statistic in ("stddev", "amean")
 )
 
+#: What a delay of 1 ms changes: jitter, shimmer, and the derivatives of the voicing group, which
+#: moreover fade as a song goes on, see `Derivative`.
+ILL_CONDITIONED = (
+    *(name for name in FEATURE_NAMES[: 2 * VOICED_ONLY] if name.startswith(("jitter", "shimmer"))),
+    *FEATURE_NAMES[2 * len(_DESCRIPTORS) :][: 2 * VOICED_ONLY],
+)
+
 _STEP = round(HOP * FRAMES_PER_SECOND)
-_REACH = 4  # frames beyond a window that its smoothed values and derivatives look at, and one
-_CHUNK = 100  # rows a piece: bounds the memory of the temporaries
+_CHUNK = 1000  # frames a piece: bounds the memory of the temporaries
 
 
 def row_count(frames: int, window: float = WINDOW) -> int:
@@ -87,76 +93,129 @@ class Summary:
 
     def __init__(self, window: float = WINDOW) -> None:
         self._width = round(window * FRAMES_PER_SECOND)
-        self._frames: Float32 = np.zeros((0, len(_DESCRIPTORS)), np.float32)
-        self._first = 0  # number of the first of those frames
+        self._smoothing, self._slopes = MovingAverage(), Derivative()
+        self._smooth: Float64 = np.zeros((0, len(_DESCRIPTORS)))  # whose slopes are not yet known
+        self._both: Float64 = np.zeros((0, 2 * len(_DESCRIPTORS)))  # smoothed values and slopes
+        self._first = 0  # number of the first frame of `_both`
         self._rows = 0  # given so far
 
     def push(self, descriptors: Float32) -> Float32:
         """Take the next frames (n, 65); give the rows (m, 260) whose windows are complete."""
-        self._frames = np.concatenate([self._frames, descriptors])
-        known = self._first + len(self._frames)
-        complete = max(self._rows, 1 + (known - self._width - _REACH) // _STEP)
-        starts = _STEP * np.arange(self._rows, complete)
-        found = self._over(starts, self._width)
-        self._rows = complete
-        # what the next row needs is kept, and the last whole window, which may still be asked for
-        needed = min(_STEP * complete, known - self._width) - _REACH
-        passed = max(0, needed - self._first)
-        self._frames, self._first = self._frames[passed:], self._first + passed
-        return found
+        found = [np.zeros((0, len(FEATURE_NAMES)), np.float32)]
+        for start in range(0, len(descriptors), _CHUNK):
+            self._add(descriptors[start : start + _CHUNK].astype(np.float64), last=False)
+            found.append(self._complete())
+        return np.concatenate(found)
 
     def finish(self, rows: int) -> Float32:
         """Give the rest of the song's `rows` rows."""
-        end = self._first + len(self._frames)
+        self._add(np.zeros((0, len(_DESCRIPTORS))), last=True)
+        complete = self._complete()
+        end = self._first + len(self._both)
         width = min(self._width, end)
         starts = np.minimum(_STEP * np.arange(self._rows, rows), end - width)
         distinct, place = np.unique(starts, return_inverse=True)
-        return self._over(distinct, width)[place]
+        return np.concatenate([complete, self._over(distinct, width)[place]])[:rows]
+
+    def _add(self, values: Float64, last: bool) -> None:
+        smooth = self._smoothing.push(values, last)
+        slopes = self._slopes.push(smooth, last)
+        self._smooth = np.concatenate([self._smooth, smooth])
+        new = np.hstack([self._smooth[: len(slopes)], slopes])
+        self._smooth = self._smooth[len(slopes) :]
+        self._both = np.concatenate([self._both, new])
+
+    def _complete(self) -> Float32:
+        """Rows of the windows that are complete; frames no more needed are let go."""
+        known = self._first + len(self._both)
+        complete = max(self._rows, 1 + (known - self._width) // _STEP)
+        found = self._over(_STEP * np.arange(self._rows, complete), self._width)
+        self._rows = complete
+        # what the next row needs is kept, and the last whole window, which may still be asked for
+        passed = max(0, min(_STEP * complete, known - self._width) - self._first)
+        self._both, self._first = self._both[passed:], self._first + passed
+        return found
 
     def _over(self, starts: NDArray[np.int64], width: int) -> Float32:
-        """Rows of the windows that start at those frames, some at a time to save memory."""
+        """Rows of the windows that start at those frames."""
         out = np.empty((len(starts), len(FEATURE_NAMES)), np.float32)
-        for first in range(0, len(starts), _CHUNK):
-            chunk = starts[first : first + _CHUNK] - self._first
-            low, high = max(0, chunk[0] - _REACH), chunk[-1] + width + _REACH
-            smooth = moving_average(self._frames[low:high].astype(np.float64))
-            both = np.hstack([smooth, derivative(smooth)])
-            mean, deviation = _moments(both, chunk - low, width)
-            out[first : first + _CHUNK, 0::2] = deviation
-            out[first : first + _CHUNK, 1::2] = mean
+        for row, start in enumerate(starts - self._first):
+            inside = self._both[start : start + width]
+            out[row, 0::2], out[row, 1::2] = inside.std(axis=0), inside.mean(axis=0)
         return out
 
 
-def moving_average(values: Float64) -> Float64:
-    """Mean over each frame and its two neighbours (`_sma`), the ends repeated: (n, d) -> (n, d).
+class MovingAverage:
+    """Mean over each frame and its two neighbours (`_sma`), the ends repeated, block by block.
 
-    F0 (column 0) is averaged over voiced frames only, and stays 0 where unvoiced, so that no
-    average mixes a pitch with "no pitch".
+    The voicing descriptors are averaged over those of the three that are not 0, and stay 0 where
+    they are 0, so that no average mixes a pitch with "no pitch".
     """
-    padded = np.concatenate([values[:1], values, values[-1:]])
-    out: Float64 = (padded[:-2] + padded[1:-1] + padded[2:]) / 3
-    voiced = padded[:, 0] > 0
-    count = voiced[:-2].astype(int) + voiced[1:-1] + voiced[2:]
-    out[:, 0] = np.where(voiced[1:-1], out[:, 0] * 3 / np.maximum(count, 1), 0.0)
-    return out
+
+    def __init__(self) -> None:
+        self._held: Float64 | None = None  # the last two frames
+
+    def push(self, values: Float64, last: bool) -> Float64:
+        """Take the next frames (n, d); give the averages of those whose neighbours are known."""
+        if self._held is not None:
+            values = np.concatenate([self._held, values])
+        elif len(values):
+            values = np.concatenate([values[:1], values])
+        if len(values) == 0:
+            return values
+        self._held = values[-2:]
+        if last:
+            values = np.concatenate([values, values[-1:]])
+        out: Float64 = (values[:-2] + values[1:-1] + values[2:]) / 3
+        group = values[:, :VOICED_ONLY]
+        there = (group != 0).astype(float)
+        count = there[:-2] + there[1:-1] + there[2:]
+        out[:, :VOICED_ONLY] *= 3 * there[1:-1] / np.maximum(count, 1)
+        return out
+
+
+class Derivative:
+    """Slope of the regression over +-2 frames (`_de`), per frame, the ends repeated.
+
+    sum_i i (x[t+i] - x[t-i]) / (2 sum_i i^2), i = 1, 2. For the voicing descriptors the reference
+    takes only pairs of frames neither of which is 0, and its sum of i^2 runs on: over all pairs of
+    all six descriptors since the song began. So does ours, for the same columns: they fade as a
+    song goes on, and say little (docs/features.md).
+    """
+
+    def __init__(self) -> None:
+        self._held: Float64 | None = None  # the last four frames
+        self._total = 10.0  # of i^2: that of one frame, 2 (1 + 4), to begin with
+
+    def push(self, values: Float64, last: bool) -> Float64:
+        """Take the next frames (n, d); give the slopes of those whose neighbours are known."""
+        if self._held is not None:
+            values = np.concatenate([self._held, values])
+        elif len(values):
+            values = np.concatenate([values[:1]] * 2 + [values])
+        if len(values) == 0:
+            return values
+        if last:
+            values = np.concatenate([values] + [values[-1:]] * 2)
+        self._held = values[-4:]
+        if len(values) < 5:
+            return np.zeros((0, values.shape[1]))
+        near, far = values[3:-1] - values[1:-3], values[4:] - values[:-4]
+        slope: Float64 = (near + 2 * far) / 10
+        there = values[:, :VOICED_ONLY] != 0
+        near_pairs, far_pairs = there[3:-1] & there[1:-3], there[4:] & there[:-4]
+        rise = near[:, :VOICED_ONLY] * near_pairs + 2 * far[:, :VOICED_ONLY] * far_pairs
+        totals = self._total + np.cumsum(near_pairs + 4.0 * far_pairs).reshape(rise.shape)
+        self._total = totals[-1, -1]
+        slope[:, :VOICED_ONLY] = rise / totals
+        return slope
+
+
+def moving_average(values: Float64) -> Float64:
+    """Smooth a whole song at once, (n, d) -> (n, d); see `MovingAverage`."""
+    return MovingAverage().push(values, last=True)
 
 
 def derivative(values: Float64) -> Float64:
-    """Slope of the regression over +-2 frames (`_de`), per frame, the ends repeated.
-
-    sum_i i (x[t+i] - x[t-i]) / (2 sum_i i^2), i = 1, 2. For the voicing descriptors the slope is
-    taken within voiced stretches only: it is 0 where the five frames are not all voiced.
-    """
-    padded = np.concatenate([values[:1]] * 2 + [values] + [values[-1:]] * 2)
-    one, two = padded[3:-1] - padded[1:-3], padded[4:] - padded[:-4]
-    slope: Float64 = (one + 2 * two) / 10
-    voiced = padded[:, 0] > 0
-    inside = np.logical_and.reduce([voiced[i : i + len(values)] for i in range(5)])
-    slope[:, :VOICED_ONLY] *= inside[:, np.newaxis]
-    return slope
-
-
-def _moments(values: Float64, starts: NDArray[np.int64], width: int) -> tuple[Float64, Float64]:
-    """Mean and population standard deviation over values[start : start + width], per start."""
-    windows = np.lib.stride_tricks.sliding_window_view(values, width, axis=0)[starts]
-    return windows.mean(axis=2), windows.std(axis=2)
+    """Derive a whole song at once, (n, d) -> (n, d); see `Derivative`."""
+    return Derivative().push(values, last=True)

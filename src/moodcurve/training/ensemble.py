@@ -17,7 +17,7 @@ from moodcurve.corpora.folder import Corpus
 from moodcurve.corpora.rows import LabelledRows, labelled_rows
 from moodcurve.elm import ELMRegressor
 from moodcurve.errors import InputError
-from moodcurve.features import WINDOW
+from moodcurve.features import FEATURE_NAMES, WINDOW
 from moodcurve.fusion import supervectors
 from moodcurve.metrics import rmse
 from moodcurve.model import DIMENSIONS, Fusion, Model
@@ -69,6 +69,7 @@ def train_on_songs(
     the manifest. Raises InputError where the songs are too few for the preset's partitions.
     """
     mean, deviation = moments(songs)
+    deviation[[FEATURE_NAMES.index(name) for name in preset.left_out]] = np.inf
     model = Model(SCALES, WINDOW, mean, deviation, preset.limit, {}, {})
     standard = [LabelledRows(s.song, model.standardise(s.rows), s.labels) for s in songs]
     rng = np.random.default_rng(seed)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from moodcurve.errors import InputError
+from moodcurve.features import ILL_CONDITIONED
 from moodcurve.training.loop import Settings
 
 SCALES = (10, 20, 30, 60)  # half-seconds (paper, section 3.2.2)
@@ -21,6 +22,7 @@ class Preset:
         share: of the songs in each validation set.
         limit: standardised features are clipped to +-limit; None leaves them as they are.
         elm_nodes, elm_ridge: of the fusion; ridge 0 is the plain pseudo-inverse.
+        left_out: names of the features that the networks do not see.
     """
 
     layers: int
@@ -32,6 +34,7 @@ class Preset:
     limit: float | None
     elm_nodes: int
     elm_ridge: float
+    left_out: tuple[str, ...] = ()
 
 
 _PAPER = Preset(
@@ -66,6 +69,7 @@ PRESETS: Mapping[str, Preset] = {
         limit=5.0,
         elm_nodes=50,
         elm_ridge=1.0,
+        left_out=ILL_CONDITIONED,
     ),
     "paper-2016": _PAPER,
     # CURRENNT 0.2-rc1 ignores `hybrid_online_batch`; a configuration with only that option set
