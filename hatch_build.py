@@ -16,6 +16,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 FLAGS = ["-O3", "-std=c99", "-fPIC", "-shared", "-fvisibility=hidden"]
 FLAGS += ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]  # the same everywhere; fast
+FLAGS += ["-Wno-psabi"]  # vectors go between functions of this file only
 
 
 class Kernels(BuildHookInterface):

@@ -38,11 +38,15 @@ VOICING = ("F0final", "voicingFinalUnclipped", "jitter", "shimmer", "logHNR")  #
 LIMITS = (0.95, 0.99, 0.9995)
 
 NOTE = """
-Known difference: the reference divides the derivatives of the six voicing descriptors by a sum
-that is never reset. Each pair of frames t - i, t + i (i = 1, 2), neither of them 0, of each of the
-six adds i^2 to one total for the whole file, so that these derivatives shrink toward 0 along the
-file (measured: docs/features.md). Ours are the true slopes within voiced stretches, hence the
-derivatives' half of the 24 columns does not correlate.
+What still differs, by family (docs/features.md):
+- voicing: which candidate of nearly equal ones is the pitch, and where a period begins, are
+  decisions; one that falls otherwise lasts until the next pause. Jitter and shimmer build on both.
+- its derivatives are divided by a sum that runs on through the file, as the reference's: the first
+  second weighs most, and with it every difference there.
+- spectral: samples over full scale, which the reference wraps around; entropy in the first
+  milliseconds of a fade-in, where it is taken of one or two units of the 16 bits.
+- auditory: a constant factor of the RASTA bands, 0.984 to 1.001.
+- energy, cepstral: nothing that shows.
 """
 
 Array = NDArray[Any]

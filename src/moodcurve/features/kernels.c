@@ -23,7 +23,31 @@
 #endif
 
 enum { SHORT_BINS = 513, LONG_BINS = 2049, POINTS = 2049, CANDIDATES = 6, REACH = 12 };
+enum { WHOLE = 33 * 64 }; /* room for 2049 in steps of 64; what is beyond is not used */
 enum { FARTHEST = 832 }; /* points, no harmonic is shifted farther */
+
+typedef float Lanes __attribute__((vector_size(64)));     /* gcc and clang */
+typedef int32_t Choice __attribute__((vector_size(64)));
+
+INLINE Lanes lanes(const float *from)
+{
+    Lanes loaded;
+    memcpy(&loaded, from, sizeof loaded);
+    return loaded;
+}
+
+/* Four of them, 64 sums that stay in registers: += weight x what lies from there on. */
+typedef struct {
+    Lanes a, b, c, d;
+} Sums;
+
+INLINE void add(Sums *sums, float weight, const float *from)
+{
+    sums->a += weight * lanes(from);
+    sums->b += weight * lanes(from + 16);
+    sums->c += weight * lanes(from + 32);
+    sums->d += weight * lanes(from + 48);
+}
 
 INLINE float dot(const float *a, const float *b, ptrdiff_t n)
 {
@@ -63,7 +87,7 @@ INLINE double sum(const float *a, ptrdiff_t n)
    `sharpen` are 2 REACH + 1 taps; beyond its ends the spectrum goes on point-symmetrically. */
 INLINE float reduce_to_peaks(const float *spectrum, const float *sharpen, float *coefficients)
 {
-    float magnitude[LONG_BINS], raw[LONG_BINS], padded[LONG_BINS + 2 * REACH];
+    float magnitude[LONG_BINS], raw[LONG_BINS], padded[WHOLE + 2 * REACH];
     float *kept = padded + REACH;
     int32_t peak[LONG_BINS + 4] = {0}; /* two beside either end */
     for (int k = 0; k < LONG_BINS; k++)
@@ -84,12 +108,11 @@ INLINE float reduce_to_peaks(const float *spectrum, const float *sharpen, float 
         kept[-k] = 2.0f * kept[0] - kept[k];
         kept[LONG_BINS - 1 + k] = 2.0f * kept[LONG_BINS - 1] - kept[LONG_BINS - 1 - k];
     }
-    memset(coefficients, 0, LONG_BINS * sizeof *coefficients);
-    for (int i = 0; i <= 2 * REACH; i += 5) { /* five taps a pass over memory */
-        const float *tap = sharpen + i, *from = padded + i;
-        for (int k = 0; k < LONG_BINS; k++)
-            coefficients[k] = coefficients[k] + tap[0] * from[k] + tap[1] * from[k + 1]
-                              + tap[2] * from[k + 2] + tap[3] * from[k + 3] + tap[4] * from[k + 4];
+    for (int k = 0; k < WHOLE; k += 64) {
+        Sums sums = {{0}, {0}, {0}, {0}};
+        for (int i = 0; i <= 2 * REACH; i++)
+            add(&sums, sharpen[i], padded + k + i);
+        memcpy(coefficients + k, &sums, sizeof sums);
     }
     return energy;
 }
@@ -97,7 +120,7 @@ INLINE float reduce_to_peaks(const float *spectrum, const float *sharpen, float 
 INLINE void add_harmonics(const float *spline, const int32_t *first, const float *taps,
                           int harmonics, const int32_t *shifts, const float *weights, float *total)
 {
-    float axis[POINTS + FARTHEST];
+    float axis[WHOLE + FARTHEST], sums[WHOLE];
     memset(axis + POINTS, 0, sizeof axis - POINTS * sizeof *axis);
     for (int j = 0; j < POINTS; j++) {
         const float *k = spline + first[j];
@@ -105,13 +128,14 @@ INLINE void add_harmonics(const float *spline, const int32_t *first, const float
                       + taps[3 * POINTS + j] * k[3];
         axis[j] = value > 0.0f ? value : 0.0f;
     }
-    memcpy(total, axis, POINTS * sizeof *total);
-    for (int h = 1; h < harmonics; h += 2) { /* two harmonics a pass over memory */
-        const float *here = axis + shifts[h], *next = axis + shifts[h + 1];
-        float weight = weights[h], weight_next = weights[h + 1];
-        for (int j = 0; j < POINTS; j++)
-            total[j] = total[j] + weight * here[j] + weight_next * next[j];
+    for (int j = 0; j < WHOLE; j += 64) {
+        Sums here;
+        memcpy(&here, axis + j, sizeof here);
+        for (int h = 1; h < harmonics; h++)
+            add(&here, weights[h], axis + j + shifts[h]);
+        memcpy(sums + j, &here, sizeof here);
     }
+    memcpy(total, sums, POINTS * sizeof *total);
 }
 
 EXPORT FAST void subharmonic_sums(const float *spectra, ptrdiff_t frames, const float *sharpen,
@@ -120,7 +144,7 @@ EXPORT FAST void subharmonic_sums(const float *spectra, ptrdiff_t frames, const 
                                   float *totals)
 {
     for (ptrdiff_t t = 0; t < frames; t++) {
-        float spline[LONG_BINS], *total = totals + t * POINTS;
+        float spline[WHOLE], *total = totals + t * POINTS;
         if (reduce_to_peaks(spectra + t * 2 * LONG_BINS, sharpen, spline) < faint)
             memset(total, 0, POINTS * sizeof *total);
         else
@@ -287,6 +311,31 @@ EXPORT void trace_path(const int32_t *back, const int32_t *best, ptrdiff_t frame
 
 enum { LONGEST = 1088 }; /* samples, over 1.25 of a period of 52 Hz */
 
+/* sum_k x[k] x[k + lag], k < lag, of the 64 lags from `low` on. */
+INLINE void self_products(const float *x, ptrdiff_t low, float *products)
+{
+    Lanes sums[4] = {{0}};
+    for (ptrdiff_t begin = 0; begin < low; begin += 32) { /* in parts, which round less */
+        ptrdiff_t end = begin + 32 < low ? begin + 32 : low;
+        Sums part = {{0}, {0}, {0}, {0}};
+        for (ptrdiff_t k = begin; k < end; k++)
+            add(&part, x[k], x + k + low);
+        sums[0] += part.a;
+        sums[1] += part.b;
+        sums[2] += part.c;
+        sums[3] += part.d;
+    }
+    const Choice order = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    for (int32_t k = 0; k < 63; k++) { /* x[low + k] counts for lags over low + k only */
+        for (int i = (k + 1) / 16; i < 4; i++) {
+            Choice counts = order + 16 * i > k;
+            Lanes more = x[low + k] * lanes(x + low + k + low + 16 * i);
+            sums[i] += (Lanes)((Choice)more & counts);
+        }
+    }
+    memcpy(products, sums, sizeof sums);
+}
+
 typedef struct {
     ptrdiff_t lag;   /* whole samples */
     double length;   /* interpolated */
@@ -296,15 +345,18 @@ typedef struct {
 /* The lag within a quarter of the expected one at which what begins here repeats best. */
 INLINE Period next_period(const float *samples, double expected)
 {
-    double sums[2 * LONGEST + 1], squares[2 * LONGEST + 1], products[LONGEST + 1], r[LONGEST + 1];
+    double sums[2 * LONGEST + 1], squares[2 * LONGEST + 1], r[LONGEST + 1];
+    float products[LONGEST + 1];
     ptrdiff_t low = (ptrdiff_t)floor(0.75 * expected), high = (ptrdiff_t)ceil(1.25 * expected);
     sums[0] = squares[0] = 0.0;
     for (ptrdiff_t k = 0; k < 2 * high; k++) {
         sums[k + 1] = sums[k] + samples[k];
         squares[k + 1] = squares[k] + (double)samples[k] * samples[k];
     }
-    for (ptrdiff_t lag = low; lag <= high; lag++)
-        products[lag] = dot(samples, samples + lag, lag);
+    for (ptrdiff_t lag = low; lag <= high; lag += 64) {
+        ptrdiff_t first = lag < high - 63 ? lag : high - 63; /* 27 at least */
+        self_products(samples, first, products + first);
+    }
     for (ptrdiff_t lag = low; lag <= high; lag++) {
         double n = (double)lag, here = sums[lag], there = sums[2 * lag] - sums[lag];
         double spread = squares[lag] - here * here / n;
