@@ -76,7 +76,7 @@ def voicing(audio: Float32, values: Float64) -> Figure:
     pitch.set_yticklabels(["55", "110", "220", "440"])
     name(pitch, "F0final: pitch (no dot: none found)", "Hz")
     line(clear, values[:, COLUMNS["voicingFinalUnclipped"]])
-    clear.axhline(0.68, color="0.3", linewidth=1, linestyle="--")
+    clear.axhline(0.7, color="0.3", linewidth=1, linestyle="--")
     clear.set(ylim=(0, 1))
     name(clear, "voicingFinalUnclipped: how clearly (dashed: from here on, a pitch)", "0 .. 1")
     jitters = {"jitterLocal": BLUE, "jitterDDP": VERMILION}
