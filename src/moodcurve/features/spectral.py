@@ -21,6 +21,23 @@ _LEAST = np.float32(1e-7)
 def spectral(power: Float32, previous: Float32) -> Float64:
     """Compute the 15 spectral descriptors of each frame, in the official order.
 
+    With S = sum_k P_k and p_k = P_k / S (all 0 in silence):
+
+    - fband250-650, fband1000-4000 (power, full scale = 1): sum of P over the band / 512, a bin cut
+      by its edge counting by the share inside
+    - spectralRollOff25.0 .. 90.0 (Hz): see `roll_off`
+    - spectralFlux (amplitude): see `flux`
+    - spectralCentroid (Hz): c = sum_k f_k p_k
+    - spectralEntropy (bit): see `entropy`
+    - spectralVariance (Hz^2): v = sum_k (f_k - c)^2 p_k
+    - spectralSkewness: sum_k (f_k - c)^3 p_k / v^(3/2)
+    - spectralKurtosis: sum_k (f_k - c)^4 p_k / v^2, 1.8 for a flat spectrum
+    - spectralSlope (power a Hz, times 510.985): see `_slope`
+    - psySharpness (acum): 0.11 sum_k z_k g(z_k) p_k, see `_sharpness`
+    - spectralHarmonicity (power): see `harmonicity`
+
+    Sources: Eyben 2016, chapter 2; sharpness Zwicker & Fastl 1999.
+
     Args:
         power: (n, 513) power spectra of short frames.
         previous: (513,) power spectrum of the frame before the first (for the flux; a song's
@@ -58,13 +75,19 @@ def spectral(power: Float32, previous: Float32) -> Float64:
 
 
 def roll_off(power: Float32, shares: tuple[float, ...]) -> list[Float64]:
-    """spectralRollOff: the frequency in Hz below which a share of the power lies, (n,) each."""
+    """spectralRollOff: the frequency in Hz below which a share of the power lies, (n,) each.
+
+    The least f_k with sum_(i <= k) P_i >= share x sum P. Source: Eyben 2016, chapter 2.
+    """
     bins = kernels.roll_off_bins(power, np.array(shares))
     return list(_FREQUENCIES[bins.T - 1])
 
 
 def flux(power: Float32, previous: Float32) -> Float64:
-    """spectralFlux: RMS change of the magnitudes sqrt(P) since the frame before, (n,)."""
+    """spectralFlux: RMS change of the magnitudes sqrt(P) since the frame before, (n,).
+
+    sqrt(1/512 sum_k (sqrt(P_k(t)) - sqrt(P_k(t - 1)))^2). Source: Eyben 2016, chapter 2.
+    """
     magnitude = np.sqrt(np.vstack([previous, power])[:, 1:])
     change = np.diff(magnitude, axis=0)
     return np.sqrt(np.mean(np.square(change), axis=1, dtype=np.float64))
@@ -93,6 +116,7 @@ def harmonicity(power: Float32) -> Float64:
 def _slope(total: Float64, first: Float64) -> Float64:
     """spectralSlope: slope of the regression line of P over frequency.
 
+    (512 sum f P - sum f sum P) / (512 sum f^2 - (sum f)^2). Source: Eyben 2016, chapter 2.
     The reference scales it by just under the number of bins; so do we.
     """
     s1, s2 = _FREQUENCIES.sum(), np.square(_FREQUENCIES).sum()

@@ -2,8 +2,9 @@
 
 Each descriptor is smoothed by a moving average over 3 frames; its first-order derivative is the
 regression slope over +-2 frames; both are summarised over a window by their population standard
-deviation and their mean. The default window is 1.0 s every 0.5 s, left-aligned, as in the
-official MediaEval / DEAM feature files (docs/features.md).
+deviation sqrt(1/n sum (x - mean)^2) and their mean, in the descriptor's unit (derivatives: a
+frame). The default window is 1.0 s every 0.5 s, left-aligned, as in the official MediaEval / DEAM
+feature files (docs/features.md). Source: Schuller et al. 2013; Weninger et al. 2013.
 """
 
 import numpy as np
