@@ -423,7 +423,7 @@ INLINE double harmonics_to_noise(const float *samples, const ptrdiff_t *begins, 
 /* Describe frames by the periods found in them, see voicing.Periods.
 
    `samples` begin at number `origin`, `f0` at frame `first`. `state`, carried on: where the next
-   period begins; 1 in a voiced stretch; length of the last period in it, 0 if there is none; its
+   period begins; length of the last period in this voiced stretch, 0 if there is none; its
    difference to the one before, 0 if there is none; the last frame's four values. */
 EXPORT FAST void follow_periods(const float *samples, ptrdiff_t count, ptrdiff_t origin,
                                 const double *f0, ptrdiff_t frames, ptrdiff_t first, double rate,
@@ -432,10 +432,10 @@ EXPORT FAST void follow_periods(const float *samples, ptrdiff_t count, ptrdiff_t
 {
     enum { MOST = 64 }; /* periods a frame: 620 Hz gives 36 at most */
     for (ptrdiff_t t = 0; t < frames; t++) {
-        double now = step * (double)(first + t), *held = state + 4, *out = values + 4 * t;
+        double now = step * (double)(first + t), *held = state + 3, *out = values + 4 * t;
         if (f0[t] <= 0.0) {
             state[0] = state[0] < now + step ? now + step : state[0];
-            state[1] = state[2] = state[3] = 0.0;
+            state[1] = state[2] = 0.0;
             held[0] = held[1] = held[2] = 0.0;
             held[3] = unvoiced;
             for (int i = 0; i < 4; i++)
@@ -463,16 +463,16 @@ EXPORT FAST void follow_periods(const float *samples, ptrdiff_t count, ptrdiff_t
                 double there = swing(samples + begin + period.lag, period.lag);
                 changes += fabs(here - there);
                 swings += 0.5 * (here + there);
-                if (state[2] > 0.0) {
-                    double difference = fabs(period.length - state[2]);
+                if (state[1] > 0.0) {
+                    double difference = fabs(period.length - state[1]);
                     steps += difference;
-                    if (state[3] > 0.0) {
-                        bends += fabs(difference - state[3]);
+                    if (state[2] > 0.0) {
+                        bends += fabs(difference - state[2]);
                         compared++;
                     }
-                    state[3] = difference;
+                    state[2] = difference;
                 }
-                state[2] = period.length;
+                state[1] = period.length;
             }
         }
         if (found) {

@@ -138,7 +138,7 @@ def follow_periods(
 
     Takes samples from number `origin` on, the F0 (n,) of frames from number `first` on, the sample
     rate and the frames' step, the least likeness of two periods and what stands for no ratio;
-    `state` (8,) is overwritten. Returns (n, 4).
+    `state` (7,) is overwritten. Returns (n, 4).
     """
     values = np.empty((len(f0), 4))
     _LIBRARY.follow_periods(

@@ -156,8 +156,8 @@ class Periods:
         self._samples = np.zeros(0, np.float32)
         self._origin = 0  # number of the first of those samples
         self._frame = 0  # number of the next frame
-        self._state = np.zeros(8)
-        self._state[7] = UNVOICED_HNR
+        self._state = np.zeros(7)
+        self._state[6] = UNVOICED_HNR
 
     def push(self, samples: Float32, f0: Float64) -> Float64:
         """Take the next samples and the F0 of the next frames; describe these.
