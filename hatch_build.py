@@ -1,10 +1,14 @@
-"""Compile features/kernels.c as moodcurve is built: one shared library, no Python in it.
+"""Compile features/kernels.c as moodcurve is built: shared libraries, no Python in them.
+
+One for every processor; on x86-64 two more for those of 2013 and 2017 on, which take eight and
+sixteen floats at once. Which one is used is seen when it is loaded (features/kernels.py).
 
 Any C compiler does: $CC, or cc, gcc or clang. A wheel is therefore bound to a platform but to no
 version of Python.
 """
 
 import os
+import platform
 import shlex
 import shutil
 import subprocess
@@ -17,6 +21,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 FLAGS = ["-O3", "-std=c99", "-fPIC", "-shared", "-fvisibility=hidden"]
 FLAGS += ["-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math"]  # the same everywhere; fast
 FLAGS += ["-Wno-psabi"]  # vectors go between functions of this file only
+GENERATIONS = {"_v3": "-march=x86-64-v3", "_v4": "-march=x86-64-v4"}
 
 
 class Kernels(BuildHookInterface):
@@ -25,15 +30,19 @@ class Kernels(BuildHookInterface):
     PLUGIN_NAME = "custom"
 
     def initialize(self, version, build_data):
-        """Compile the library and mark the wheel as bound to this platform."""
+        """Compile the libraries and mark the wheel as bound to this platform."""
         folder = Path(self.root) / "src" / "moodcurve" / "features"
-        library = folder / ("_kernels.dll" if sys.platform == "win32" else "_kernels.so")
-        command = [*compiler(), *FLAGS, "-o", str(library), str(folder / "kernels.c"), "-lm"]
-        subprocess.run(command, check=True)
-        platform = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        suffix = ".dll" if sys.platform == "win32" else ".so"
+        x86 = platform.machine().lower() in ("x86_64", "amd64") and sys.maxsize > 2**32
+        for name, flag in {"": None, **(GENERATIONS if x86 else {})}.items():
+            library = folder / f"_kernels{name}{suffix}"
+            flags = [*FLAGS, flag] if flag else FLAGS
+            command = [*compiler(), *flags, "-o", str(library), str(folder / "kernels.c"), "-lm"]
+            subprocess.run(command, check=True)
+            build_data["artifacts"].append(str(library.relative_to(self.root)))
+        target = sysconfig.get_platform().replace("-", "_").replace(".", "_")
         build_data["pure_python"] = False
-        build_data["tag"] = f"py3-none-{platform}"
-        build_data["artifacts"].append(str(library.relative_to(self.root)))
+        build_data["tag"] = f"py3-none-{target}"
 
 
 def compiler():

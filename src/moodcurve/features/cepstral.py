@@ -28,5 +28,6 @@ def mfcc(bands: Float64) -> Float64:
     b = 0 .. 25. Natural logarithm, no unit; the same at every level of the audio, as c_0 is left
     out. Source: Davis & Mermelstein 1980; liftering Juang, Rabiner & Wilpon 1987.
     """
-    coefficients: Float64 = np.log(np.maximum(bands, _LEAST)) @ _TRANSFORM
+    # over _LEAST, which no c_k but c_0 notices: silence then has exactly 0
+    coefficients: Float64 = np.log(np.maximum(bands / _LEAST, 1)) @ _TRANSFORM
     return coefficients

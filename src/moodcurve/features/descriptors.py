@@ -73,10 +73,11 @@ def _steps(blocks: Iterable[Float32]) -> Iterator[tuple[Float32, int, bool]]:
     size = (_BLOCK - 1) * STEP + LONG
     samples: Float32 = np.zeros(0, np.float32)
     for block in blocks:
-        samples = np.concatenate([samples, _sixteen_bits(block)])
-        while len(samples) >= size + STEP:  # at least a frame is left for the last step
-            yield samples[:size], _BLOCK, False
-            samples = samples[_BLOCK * STEP :]
+        for first in range(0, len(block), size):
+            samples = np.concatenate([samples, _sixteen_bits(block[first : first + size])])
+            while len(samples) >= size + STEP:  # at least a frame is left for the last step
+                yield samples[:size], _BLOCK, False
+                samples = samples[_BLOCK * STEP :]
     if len(samples) < LONG:
         samples = np.concatenate([samples, np.zeros(LONG - len(samples), np.float32)])
     yield samples, frame_count(len(samples)), True

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from moodcurve.features import kernels
 from moodcurve.features.frames import LONG, STEP, Float32, Float64
 
 
@@ -11,10 +12,8 @@ def rms(samples: Float32, count: int) -> Float64:
     sqrt(1/882 sum x^2), 0 .. 1 up to full scale. Source: Eyben 2016, chapter 2. Returns shape
     (count,).
     """
-    squares = np.square(samples[: (count + 1) * STEP], dtype=np.float64)
-    steps: Float64 = squares.reshape(count + 1, STEP).sum(axis=1)
-    power: Float64 = (steps[:-1] + steps[1:]) / (2 * STEP)
-    return np.sqrt(power)
+    steps = kernels.energies(samples, count + 1, STEP)
+    return np.sqrt((steps[:-1] + steps[1:]) / (2 * STEP))
 
 
 def zero_crossing_rate(samples: Float32, count: int) -> Float64:
@@ -25,9 +24,5 @@ def zero_crossing_rate(samples: Float32, count: int) -> Float64:
     convention). Count / 2646; a tone of f Hz has 2 f / 44100. Source: Eyben 2016, chapter 2.
     Returns shape (count,).
     """
-    left, middle, right = samples[:-2], samples[1:-1], samples[2:]
-    crossing = (left * middle < 0) | ((middle == 0) & (left * right <= 0))
-    total = np.concatenate([[0], np.cumsum(crossing)])
-    first = np.arange(count) * STEP
-    rate: Float64 = (total[first + LONG - 2] - total[first]) / LONG
+    rate: Float64 = kernels.zero_crossings(samples, count, STEP, LONG) / LONG
     return rate

@@ -1,6 +1,9 @@
 /* The loops of the extractor that numpy cannot do at once; see kernels.py for what they compute.
 
-   Plain C99, no Python in it. Arrays are C-contiguous; sizes are checked on the other side. */
+   C99 with the vector types of gcc and clang, no Python in it. Compiled once for each generation of
+   processors (hatch_build.py); the values are the same. Arrays are C-contiguous, their sizes those
+   that kernels.py gives. Where a loop's steps depend on one another, as many frames as the
+   processor takes floats at once go through it side by side. */
 
 #include <math.h>
 #include <stddef.h>
@@ -13,21 +16,35 @@
 #define EXPORT __attribute__((visibility("default")))
 #endif
 
-/* On x86-64 Linux each loop is compiled for newer processors too, and chosen as it is loaded. */
-#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
-#define FAST __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
 #define INLINE static inline __attribute__((always_inline))
-#else
-#define FAST
-#define INLINE static inline
-#endif
 
 enum { SHORT_BINS = 513, LONG_BINS = 2049, POINTS = 2049, CANDIDATES = 6, REACH = 12 };
-enum { WHOLE = 33 * 64 }; /* room for 2049 in steps of 64; what is beyond is not used */
+enum { ROOM = 2080 }; /* for 2049 in fours; rows of it begin in different lines of the cache */
 enum { FARTHEST = 832 }; /* points, no harmonic is shifted farther */
 
-typedef float Lanes __attribute__((vector_size(64)));     /* gcc and clang */
-typedef int32_t Choice __attribute__((vector_size(64)));
+/* As many floats as the processor that this is compiled for takes at once (gcc and clang). */
+#if defined(__AVX512F__)
+#define LANES 16
+#define LOW_HALVES 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
+#define HIGH_HALVES 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif defined(__AVX__)
+#define LANES 8
+#define LOW_HALVES 0, 8, 1, 9, 2, 10, 3, 11
+#define HIGH_HALVES 4, 12, 5, 13, 6, 14, 7, 15
+#else
+#define LANES 4
+#define LOW_HALVES 0, 4, 1, 5
+#define HIGH_HALVES 2, 6, 3, 7
+#endif
+
+typedef float Lanes __attribute__((vector_size(4 * LANES)));
+typedef int32_t Choice __attribute__((vector_size(4 * LANES)));
+
+#if defined(__clang__) || __GNUC__ >= 12
+#define MIX(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define MIX(a, b, ...) __builtin_shuffle(a, b, (Choice){__VA_ARGS__})
+#endif
 
 INLINE Lanes lanes(const float *from)
 {
@@ -36,30 +53,92 @@ INLINE Lanes lanes(const float *from)
     return loaded;
 }
 
-/* Four of them, 64 sums that stay in registers: += weight x what lies from there on. */
-typedef struct {
-    Lanes a, b, c, d;
-} Sums;
-
-INLINE void add(Sums *sums, float weight, const float *from)
+INLINE Lanes where(Choice which, Lanes value)
 {
-    sums->a += weight * lanes(from);
-    sums->b += weight * lanes(from + 16);
-    sums->c += weight * lanes(from + 32);
-    sums->d += weight * lanes(from + 48);
+    return (Lanes)((Choice)value & which);
+}
+
+/* The generation of processors that this one belongs to, of those of hatch_build.py. */
+EXPORT int generation(void)
+{
+#if defined(__x86_64__) || defined(_M_X64)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw")
+        && __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq")
+        && __builtin_cpu_supports("avx512vl"))
+        return 4;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")
+        && __builtin_cpu_supports("bmi2"))
+        return 3;
+#endif
+    return 1;
+}
+
+INLINE Lanes choose(Choice which, Lanes yes, Lanes no)
+{
+    return (Lanes)(((Choice)yes & which) | ((Choice)no & ~which));
+}
+
+INLINE int any(Choice which)
+{
+    int64_t parts[LANES / 2], all = 0;
+    memcpy(parts, &which, sizeof parts);
+    for (int i = 0; i < LANES / 2; i++)
+        all |= parts[i];
+    return all != 0;
+}
+
+/* As many vectors as each has lanes, transposed by perfect shuffles. */
+INLINE void transpose(Lanes *square)
+{
+    for (int round = 1; round < LANES; round *= 2) {
+        Lanes next[LANES];
+        for (int i = 0; i < LANES / 2; i++) {
+            next[2 * i] = MIX(square[i], square[i + LANES / 2], LOW_HALVES);
+            next[2 * i + 1] = MIX(square[i], square[i + LANES / 2], HIGH_HALVES);
+        }
+        memcpy(square, next, sizeof next);
+    }
+}
+
+/* Rows, as many as lanes, side by side: beside[k] is the k-th value of each. Of fewer than that
+   the last is repeated. */
+INLINE void side_by_side(const float *rows, ptrdiff_t width, ptrdiff_t count, ptrdiff_t length,
+                         Lanes *beside)
+{
+    for (ptrdiff_t k = 0; k < length; k += LANES) {
+        ptrdiff_t first = k < length - LANES ? k : length - LANES;
+        for (ptrdiff_t i = 0; i < LANES; i++)
+            beside[first + i] = lanes(rows + (i < count ? i : count - 1) * width + first);
+        transpose(beside + first);
+    }
+}
+
+/* And back; of the rows the first `count`. */
+INLINE void one_by_one(const Lanes *beside, ptrdiff_t length, float *rows, ptrdiff_t width,
+                       ptrdiff_t count)
+{
+    for (ptrdiff_t k = 0; k < length; k += LANES) {
+        ptrdiff_t first = k < length - LANES ? k : length - LANES;
+        Lanes square[LANES];
+        memcpy(square, beside + first, sizeof square);
+        transpose(square);
+        for (ptrdiff_t i = 0; i < LANES && i < count; i++)
+            memcpy(rows + i * width + first, square + i, sizeof *square);
+    }
 }
 
 INLINE float dot(const float *a, const float *b, ptrdiff_t n)
 {
-    enum { LANES = 32 };
-    float sums[LANES] = {0}, sum = 0.0f;
+    enum { PARTS = 32 };
+    float sums[PARTS] = {0}, sum = 0.0f;
     ptrdiff_t k = 0;
-    for (; k + LANES <= n; k += LANES)
-        for (int i = 0; i < LANES; i++)
+    for (; k + PARTS <= n; k += PARTS)
+        for (int i = 0; i < PARTS; i++)
             sums[i] += a[k + i] * b[k + i];
     for (; k < n; k++)
         sum += a[k] * b[k];
-    for (int half = LANES / 2; half > 0; half /= 2)
+    for (int half = PARTS / 2; half > 0; half /= 2)
         for (int i = 0; i < half; i++)
             sums[i] += sums[i + half];
     return sum + sums[0];
@@ -67,113 +146,139 @@ INLINE float dot(const float *a, const float *b, ptrdiff_t n)
 
 INLINE double sum(const float *a, ptrdiff_t n)
 {
-    enum { LANES = 32 };
-    float sums[LANES] = {0};
+    enum { PARTS = 32 };
+    float sums[PARTS] = {0};
     double total = 0.0;
     ptrdiff_t k = 0;
-    for (; k + LANES <= n; k += LANES)
-        for (int i = 0; i < LANES; i++)
+    for (; k + PARTS <= n; k += PARTS)
+        for (int i = 0; i < PARTS; i++)
             sums[i] += a[k + i];
     for (; k < n; k++)
         total += a[k];
-    for (int i = 0; i < LANES; i++)
+    for (int i = 0; i < PARTS; i++)
         total += sums[i];
     return total;
 }
 
-/* Magnitudes of one spectrum, reduced to the neighbourhood of peaks, smoothed by (1, 2, 1) / 4 and
-   turned to the coefficients of the cubic spline through them; the spectrum's energy is returned.
+/* Magnitudes side by side, reduced to the neighbourhood of peaks, smoothed by (1, 2, 1) / 4 and
+   turned to the coefficients of the cubic spline through them; the spectra's energies are returned.
 
    `sharpen` are 2 REACH + 1 taps; beyond its ends the spectrum goes on point-symmetrically. */
-INLINE float reduce_to_peaks(const float *spectrum, const float *sharpen, float *coefficients)
+INLINE Lanes reduce_to_peaks(const Lanes *magnitude, const float *sharpen, Lanes *coefficients)
 {
-    float magnitude[LONG_BINS], raw[LONG_BINS], padded[WHOLE + 2 * REACH];
-    float *kept = padded + REACH;
-    int32_t peak[LONG_BINS + 4] = {0}; /* two beside either end */
-    for (int k = 0; k < LONG_BINS; k++)
-        magnitude[k] = sqrtf(spectrum[2 * k] * spectrum[2 * k]
-                             + spectrum[2 * k + 1] * spectrum[2 * k + 1]);
-    float energy = dot(magnitude, magnitude, LONG_BINS);
-    for (int k = 1; k < LONG_BINS - 1; k++)
-        peak[k + 2] = (magnitude[k] > magnitude[k - 1]) & (magnitude[k] >= magnitude[k + 1]);
-    for (int k = 0; k < LONG_BINS; k++) {
-        int32_t near = peak[k] | peak[k + 1] | peak[k + 2] | peak[k + 3] | peak[k + 4];
-        raw[k] = near ? magnitude[k] : 0.0f;
+    enum { LAST = LONG_BINS - 1 };
+    Lanes padded[ROOM + 2 * REACH] = {{0}}, *kept = padded + REACH, energy = {0};
+    Choice peak[LONG_BINS + 4] = {{0}}; /* two beside either end */
+    for (int k = 0; k < LONG_BINS; k += 32) { /* in parts, which round less */
+        Lanes part = {0};
+        for (int i = k; i < k + 32 && i < LONG_BINS; i++)
+            part += magnitude[i] * magnitude[i];
+        energy += part;
     }
-    kept[0] = raw[0];
-    kept[LONG_BINS - 1] = raw[LONG_BINS - 1];
-    for (int k = 1; k < LONG_BINS - 1; k++)
-        kept[k] = (raw[k - 1] + 2.0f * raw[k] + raw[k + 1]) / 4.0f;
+    for (int k = 1; k < LAST; k++)
+        peak[k + 2] = (magnitude[k] > magnitude[k - 1]) & (magnitude[k] >= magnitude[k + 1]);
+    Lanes left = {0}, middle = {0}, right = {0}; /* what is kept of bins k - 2, k - 1 and k */
+    for (int k = 0; k < LONG_BINS; k++) {
+        Choice near = peak[k] | peak[k + 1] | peak[k + 2] | peak[k + 3] | peak[k + 4];
+        left = middle;
+        middle = right;
+        right = where(near, magnitude[k]);
+        if (k >= 2)
+            kept[k - 1] = (left + 2.0f * middle + right) / 4.0f;
+        else if (k == 0)
+            kept[0] = right;
+    }
+    kept[LAST] = right;
     for (int k = 1; k <= REACH; k++) {
         kept[-k] = 2.0f * kept[0] - kept[k];
-        kept[LONG_BINS - 1 + k] = 2.0f * kept[LONG_BINS - 1] - kept[LONG_BINS - 1 - k];
+        kept[LAST + k] = 2.0f * kept[LAST] - kept[LAST - k];
     }
-    for (int k = 0; k < WHOLE; k += 64) {
-        Sums sums = {{0}, {0}, {0}, {0}};
+    for (int k = 0; k < LONG_BINS; k += 4) { /* four sums do not wait for one another */
+        Lanes sums[4] = {{0}};
         for (int i = 0; i <= 2 * REACH; i++)
-            add(&sums, sharpen[i], padded + k + i);
-        memcpy(coefficients + k, &sums, sizeof sums);
+            for (int j = 0; j < 4; j++)
+                sums[j] += sharpen[i] * padded[k + i + j];
+        memcpy(coefficients + k, sums, sizeof sums);
     }
     return energy;
 }
 
-INLINE void add_harmonics(const float *spline, const int32_t *first, const float *taps,
-                          int harmonics, const int32_t *shifts, const float *weights, float *total)
+/* Sub-harmonic sums side by side, from the spline's coefficients on; 0 where `counts` is not. */
+INLINE void add_harmonics(const Lanes *spline, Choice counts, const int32_t *first,
+                          const float *taps, int harmonics, const int32_t *shifts,
+                          const float *weights, Lanes *total)
 {
-    float axis[WHOLE + FARTHEST], sums[WHOLE];
-    memset(axis + POINTS, 0, sizeof axis - POINTS * sizeof *axis);
+    Lanes axis[ROOM + FARTHEST];
+    memset(axis + POINTS, 0, (ROOM + FARTHEST - POINTS) * sizeof *axis);
     for (int j = 0; j < POINTS; j++) {
-        const float *k = spline + first[j];
-        float value = taps[j] * k[0] + taps[POINTS + j] * k[1] + taps[2 * POINTS + j] * k[2]
+        const Lanes *k = spline + first[j];
+        Lanes value = taps[j] * k[0] + taps[POINTS + j] * k[1] + taps[2 * POINTS + j] * k[2]
                       + taps[3 * POINTS + j] * k[3];
-        axis[j] = value > 0.0f ? value : 0.0f;
+        axis[j] = where((value > 0.0f) & counts, value);
     }
-    for (int j = 0; j < WHOLE; j += 64) {
-        Sums here;
-        memcpy(&here, axis + j, sizeof here);
+    for (int j = 0; j < POINTS; j += 4) {
+        Lanes sums[4];
+        memcpy(sums, axis + j, sizeof sums);
         for (int h = 1; h < harmonics; h++)
-            add(&here, weights[h], axis + j + shifts[h]);
-        memcpy(sums + j, &here, sizeof here);
+            for (int i = 0; i < 4; i++)
+                sums[i] += weights[h] * axis[j + shifts[h] + i];
+        memcpy(total + j, sums, sizeof sums);
     }
-    memcpy(total, sums, POINTS * sizeof *total);
 }
 
-EXPORT FAST void subharmonic_sums(const float *spectra, ptrdiff_t frames, const float *sharpen,
+EXPORT void subharmonic_sums(const float *spectra, ptrdiff_t frames, const float *sharpen,
                                   const int32_t *first, const float *taps, ptrdiff_t harmonics,
                                   const int32_t *shifts, const float *weights, float faint,
                                   float *totals)
 {
-    for (ptrdiff_t t = 0; t < frames; t++) {
-        float spline[WHOLE], *total = totals + t * POINTS;
-        if (reduce_to_peaks(spectra + t * 2 * LONG_BINS, sharpen, spline) < faint)
-            memset(total, 0, POINTS * sizeof *total);
-        else
-            add_harmonics(spline, first, taps, (int)harmonics, shifts, weights, total);
+    float magnitudes[LANES * ROOM];
+    Lanes beside[ROOM], spline[ROOM];
+    for (ptrdiff_t t = 0; t < frames; t += LANES) {
+        ptrdiff_t count = frames - t < LANES ? frames - t : LANES;
+        for (ptrdiff_t i = 0; i < count; i++) {
+            const float *x = spectra + (t + i) * 2 * LONG_BINS;
+            for (int k = 0; k < LONG_BINS; k++)
+                magnitudes[i * ROOM + k] = sqrtf(x[2 * k] * x[2 * k] + x[2 * k + 1] * x[2 * k + 1]);
+        }
+        side_by_side(magnitudes, ROOM, count, LONG_BINS, beside);
+        Choice loud = reduce_to_peaks(beside, sharpen, spline) >= faint;
+        add_harmonics(spline, loud, first, taps, (int)harmonics, shifts, weights, beside);
+        one_by_one(beside, POINTS, totals + t * POINTS, POINTS, count);
     }
 }
 
 /* The points of the highest inner peaks of one total, highest first; returns how many. */
-static int highest_peaks(const float *total, int *best)
+INLINE int highest_peaks(const float *total, int *best)
 {
+    enum { GLANCE = 4 * LANES }; /* points of which it is first seen whether any is one */
     int found = 0;
     float least = -INFINITY; /* that a peak must exceed; most points do not */
-    for (int j = 1; j < POINTS - 1; j++) {
-        if (total[j] <= least || total[j] <= total[j - 1] || total[j] < total[j + 1])
+    for (int first = 1; first < POINTS - 1; first += GLANCE) {
+        int end = first + GLANCE < POINTS - 1 ? first + GLANCE : POINTS - 1;
+        Choice some = {0};
+        for (int j = first; j + LANES < POINTS && j < end; j += LANES)
+            some |= (lanes(total + j) > least) & (lanes(total + j) > lanes(total + j - 1))
+                    & (lanes(total + j) >= lanes(total + j + 1));
+        if (end - first == GLANCE && !any(some))
             continue;
-        int place = found < CANDIDATES ? found++ : CANDIDATES - 1;
-        while (place > 0 && total[best[place - 1]] < total[j]) {
-            best[place] = best[place - 1];
-            place--;
+        for (int j = first; j < end; j++) {
+            if (total[j] <= least || total[j] <= total[j - 1] || total[j] < total[j + 1])
+                continue;
+            int place = found < CANDIDATES ? found++ : CANDIDATES - 1;
+            while (place > 0 && total[best[place - 1]] < total[j]) {
+                best[place] = best[place - 1];
+                place--;
+            }
+            best[place] = j;
+            if (found == CANDIDATES)
+                least = total[best[CANDIDATES - 1]];
         }
-        best[place] = j;
-        if (found == CANDIDATES)
-            least = total[best[CANDIDATES - 1]];
     }
     return found;
 }
 
 /* See voicing.candidates: frequency and voicing (frames, CANDIDATES), 0 where there are fewer. */
-EXPORT FAST void pitch_candidates(const float *totals, ptrdiff_t frames, const double *axis,
+EXPORT void pitch_candidates(const float *totals, ptrdiff_t frames, const double *axis,
                                   double lowest, double highest, double *frequency, double *voicing)
 {
     double octaves = log2(axis[1] / axis[0]);
@@ -198,45 +303,159 @@ EXPORT FAST void pitch_candidates(const float *totals, ptrdiff_t frames, const d
     }
 }
 
-/* Up-and-down way between successive extrema of each frame's power, see spectral.harmonicity. */
-EXPORT FAST void up_and_down(const float *power, ptrdiff_t frames, double *ways)
+/* Weighted sums of each frame's power without its constant; `weights` (count, SHORT_BINS - 1). */
+EXPORT void weighted_sums(const float *power, ptrdiff_t frames, const double *weights,
+                          ptrdiff_t count, double *sums)
 {
+    enum { BINS = SHORT_BINS - 1, PARTS = 16 };
     for (ptrdiff_t t = 0; t < frames; t++) {
-        const float *p = power + t * SHORT_BINS;
-        uint8_t extreme[SHORT_BINS];
-        double way = 0.0, last = -1.0;
-        for (ptrdiff_t k = 3; k < SHORT_BINS - 2; k++) {
-            float x = p[k];
-            uint8_t peak = (x > p[k - 2]) & (x > p[k - 1]) & (x > p[k + 1]) & (x > p[k + 2]);
-            uint8_t valley = (x < p[k - 2]) & (x < p[k - 1]) & (x < p[k + 1]) & (x < p[k + 2]);
-            extreme[k] = peak | valley;
+        const float *p = power + t * SHORT_BINS + 1;
+        for (ptrdiff_t i = 0; i < count; i++) {
+            const double *w = weights + i * BINS;
+            double parts[PARTS] = {0}, total = 0.0;
+            for (int k = 0; k < BINS; k += PARTS)
+                for (int j = 0; j < PARTS; j++)
+                    parts[j] += w[k + j] * (double)p[k + j];
+            for (int j = 0; j < PARTS; j++)
+                total += parts[j];
+            sums[t * count + i] = total;
         }
-        for (ptrdiff_t k = 3; k < SHORT_BINS - 2; k++) {
-            if (extreme[k]) {
-                way += last >= 0.0 ? fabs((double)p[k] - last) : 0.0;
-                last = p[k];
-            }
+    }
+}
+
+/* Mean square change of the magnitudes since the frame before, without the constant's. */
+EXPORT void mean_square_change(const float *power, const float *previous, ptrdiff_t frames,
+                               double *changes)
+{
+    enum { BINS = SHORT_BINS - 1 };
+    float before[BINS], change[BINS];
+    for (int k = 0; k < BINS; k++)
+        before[k] = sqrtf(previous[1 + k]);
+    for (ptrdiff_t t = 0; t < frames; t++) {
+        for (int k = 0; k < BINS; k++) {
+            float now = sqrtf(power[t * SHORT_BINS + 1 + k]);
+            change[k] = now - before[k];
+            before[k] = now;
         }
-        ways[t] = way;
+        changes[t] = (double)dot(change, change, BINS) / BINS;
+    }
+}
+
+/* log2 of positive numbers: of 2^e m, m about 1, e + 2 / ln 2 artanh((m - 1) / (m + 1)). */
+INLINE Lanes log_2(Lanes x)
+{
+    enum { ROOT_HALF = 0x3f3504f3 }; /* the bits of sqrt(1 / 2), the least m */
+    Choice exponent = ((Choice)x - ROOT_HALF) >> 23;
+    Lanes m = (Lanes)((Choice)x - (exponent << 23)), u = (m - 1.0f) / (m + 1.0f), square = u * u;
+    Lanes series = 1.0f / 5 + square * (1.0f / 7 + square * (1.0f / 9));
+    series = u + u * (square * (1.0f / 3 + square * series));
+    return __builtin_convertvector(exponent, Lanes) + 2.885390082f * series;
+}
+
+/* Entropy in bits of each frame's power without its constant, see spectral.entropy. */
+EXPORT void entropies(const float *power, ptrdiff_t frames, float least, double *bits)
+{
+    enum { BINS = SHORT_BINS - 1 };
+    for (ptrdiff_t t = 0; t < frames; t++) {
+        const float *p = power + t * SHORT_BINS + 1;
+        float terms[BINS], total = (float)sum(p, BINS);
+        for (int k = 0; k < BINS; k += LANES) {
+            Lanes here = lanes(p + k), floor = here * 0.0f + least;
+            Lanes share = choose(here > floor, here, floor) / (total > 0.0f ? total : least);
+            share *= log_2(share);
+            memcpy(terms + k, &share, sizeof share);
+        }
+        bits[t] = -sum(terms, BINS);
+    }
+}
+
+/* Up-and-down way between successive extrema of each frame's power, see spectral.harmonicity. */
+EXPORT void up_and_down(const float *power, ptrdiff_t frames, double *ways)
+{
+    Lanes p[SHORT_BINS];
+    for (ptrdiff_t t = 0; t < frames; t += LANES) {
+        ptrdiff_t count = frames - t < LANES ? frames - t : LANES;
+        side_by_side(power + t * SHORT_BINS, SHORT_BINS, count, SHORT_BINS, p);
+        double way[LANES] = {0};
+        Lanes last = {0};
+        Choice begun = {0};
+        for (int k = 3; k < SHORT_BINS - 2; k++) {
+            Lanes x = p[k];
+            Choice extreme = (x > p[k - 2]) & (x > p[k - 1]) & (x > p[k + 1]) & (x > p[k + 2]);
+            extreme |= (x < p[k - 2]) & (x < p[k - 1]) & (x < p[k + 1]) & (x < p[k + 2]);
+            Lanes from = choose(extreme & begun, last, x);
+            for (int i = 0; i < LANES; i++)
+                way[i] += fabs((double)x[i] - (double)from[i]);
+            last = choose(extreme, x, last);
+            begun |= extreme;
+        }
+        memcpy(ways + t, way, (size_t)count * sizeof *ways);
     }
 }
 
 /* First bin (1 is the first that counts) up to which each share of the power lies. */
-EXPORT void roll_off_bins(const float *power, ptrdiff_t frames, ptrdiff_t bins,
-                          const double *shares, ptrdiff_t count, int32_t *found)
+EXPORT void roll_off_bins(const float *power, ptrdiff_t frames, const double *shares,
+                               ptrdiff_t count, int32_t *found)
 {
-    for (ptrdiff_t t = 0; t < frames; t++) {
-        const float *p = power + t * bins;
-        double total = 0.0, running = 0.0;
-        for (ptrdiff_t k = 1; k < bins; k++)
-            total += p[k];
-        ptrdiff_t k = 1;
-        running = p[1];
-        for (ptrdiff_t s = 0; s < count; s++) { /* shares rise */
-            while (running < shares[s] * total && k < bins - 1)
-                running += p[++k];
-            found[t * count + s] = (int32_t)k;
+    Lanes p[SHORT_BINS];
+    double running[SHORT_BINS][LANES] = {{0}};
+    for (ptrdiff_t t = 0; t < frames; t += LANES) {
+        ptrdiff_t rows = frames - t < LANES ? frames - t : LANES;
+        side_by_side(power + t * SHORT_BINS, SHORT_BINS, rows, SHORT_BINS, p);
+        for (int k = 1; k < SHORT_BINS; k++)
+            for (int i = 0; i < LANES; i++)
+                running[k][i] = running[k - 1][i] + (double)p[k][i];
+        for (ptrdiff_t s = 0; s < count; s++) {
+            double share[LANES];
+            int64_t below[LANES] = {0};
+            for (int i = 0; i < LANES; i++)
+                share[i] = shares[s] * running[SHORT_BINS - 1][i];
+            for (int k = 1; k < SHORT_BINS - 1; k++)
+                for (int i = 0; i < LANES; i++)
+                    below[i] += running[k][i] < share[i];
+            for (ptrdiff_t i = 0; i < rows; i++)
+                found[(t + i) * count + s] = 1 + (int32_t)below[i];
         }
+    }
+}
+
+/* Sums of the squares of each `step` samples. */
+EXPORT void energies(const float *samples, ptrdiff_t steps, ptrdiff_t step, double *energy)
+{
+    enum { PARTS = 16 };
+    for (ptrdiff_t t = 0; t < steps; t++) {
+        const float *x = samples + t * step;
+        double parts[PARTS] = {0}, total = 0.0;
+        ptrdiff_t k = 0;
+        for (; k + PARTS <= step; k += PARTS)
+            for (int j = 0; j < PARTS; j++)
+                parts[j] += (double)x[k + j] * (double)x[k + j];
+        for (; k < step; k++)
+            total += (double)x[k] * (double)x[k];
+        for (int j = 0; j < PARTS; j++)
+            total += parts[j];
+        energy[t] = total;
+    }
+}
+
+/* Those among `count` samples that differ in sign from the one before, or are zero between two that
+   have not one sign. */
+INLINE int32_t crossings(const float *x, ptrdiff_t count)
+{
+    int32_t found = 0;
+    for (ptrdiff_t k = 0; k < count; k++)
+        found += (x[k - 1] * x[k] < 0.0f) | ((x[k] == 0.0f) & (x[k - 1] * x[k + 1] <= 0.0f));
+    return found;
+}
+
+/* Crossings in each frame of `length` samples, its first and last left out. */
+EXPORT void zero_crossings(const float *samples, ptrdiff_t frames, ptrdiff_t step,
+                           ptrdiff_t length, int32_t *found)
+{
+    found[0] = crossings(samples + 1, length - 2);
+    for (ptrdiff_t t = 1; t < frames; t++) {
+        const float *passed = samples + (t - 1) * step + 1;
+        found[t] = found[t - 1] - crossings(passed, step) + crossings(passed + length - 2, step);
     }
 }
 
@@ -311,26 +530,47 @@ EXPORT void trace_path(const int32_t *back, const int32_t *best, ptrdiff_t frame
 
 enum { LONGEST = 1088 }; /* samples, over 1.25 of a period of 52 Hz */
 
-/* sum_k x[k] x[k + lag], k < lag, of the 64 lags from `low` on. */
+enum { LAGS = 4 * LANES }; /* whose products are made at once, in registers */
+
+/* sum_k x[k] x[k + lag], k < lag, of the LAGS lags from `low` on. */
 INLINE void self_products(const float *x, ptrdiff_t low, float *products)
 {
     Lanes sums[4] = {{0}};
-    for (ptrdiff_t begin = 0; begin < low; begin += 32) { /* in parts, which round less */
-        ptrdiff_t end = begin + 32 < low ? begin + 32 : low;
-        Sums part = {{0}, {0}, {0}, {0}};
-        for (ptrdiff_t k = begin; k < end; k++)
-            add(&part, x[k], x + k + low);
-        sums[0] += part.a;
-        sums[1] += part.b;
-        sums[2] += part.c;
-        sums[3] += part.d;
+    ptrdiff_t begin = 0;
+    for (; begin + LAGS <= low; begin += LAGS) { /* what is loaded serves four samples */
+        Lanes even[4] = {{0}}, odd[4] = {{0}};
+        for (ptrdiff_t k = begin; k < begin + LANES; k++) {
+            Lanes then[7];
+            for (int i = 0; i < 7; i++)
+                then[i] = lanes(x + k + low + LANES * i);
+            for (int i = 0; i < 4; i++) {
+                even[i] += x[k] * then[i];
+                odd[i] += x[k + LANES] * then[i + 1];
+                even[i] += x[k + 2 * LANES] * then[i + 2];
+                odd[i] += x[k + 3 * LANES] * then[i + 3];
+            }
+        }
+        for (int i = 0; i < 4; i++)
+            sums[i] += even[i] + odd[i];
     }
-    const Choice order = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
-    for (int32_t k = 0; k < 63; k++) { /* x[low + k] counts for lags over low + k only */
-        for (int i = (k + 1) / 16; i < 4; i++) {
-            Choice counts = order + 16 * i > k;
-            Lanes more = x[low + k] * lanes(x + low + k + low + 16 * i);
-            sums[i] += (Lanes)((Choice)more & counts);
+    for (ptrdiff_t k = begin; k < low; k++)
+        for (int i = 0; i < 4; i++)
+            sums[i] += x[k] * lanes(x + k + low + LANES * i);
+    Choice order; /* the samples beyond `low` count for some lags only: low + k for those over it */
+    for (int i = 0; i < LANES; i++)
+        order[i] = i;
+    for (int32_t k = 0; k < LANES; k++) {
+        Lanes then[7] = {{0}};
+        for (int i = 0; i < 6; i++)
+            then[i] = lanes(x + low + k + low + LANES * i);
+        if (k < LANES - 1)
+            then[6] = lanes(x + low + k + low + LANES * 6);
+#pragma GCC unroll 4
+        for (int j = 0; j < 4; j++) {
+            sums[j] += where(order > k, x[low + k + LANES * j] * then[2 * j]);
+#pragma GCC unroll 4
+            for (int i = j + 1; i < 4; i++)
+                sums[i] += x[low + k + LANES * j] * then[i + j];
         }
     }
     memcpy(products, sums, sizeof sums);
@@ -342,19 +582,44 @@ typedef struct {
     double likeness; /* Pearson's r of the period and the next; 0 if the lag is only a guess */
 } Period;
 
+/* Running sums of samples and of their squares, count + 1 each; in fours, which wait less. */
+INLINE void running_sums(const float *samples, ptrdiff_t count, double *sums, double *squares)
+{
+    double sum = 0.0, square = 0.0;
+    ptrdiff_t k = 0;
+    for (; k + 4 <= count; k += 4) {
+        double a = samples[k], b = samples[k + 1], c = samples[k + 2], d = samples[k + 3];
+        double ab = a + b, squares_ab = a * a + b * b;
+        sums[k] = sum;
+        sums[k + 1] = sum + a;
+        sums[k + 2] = sum + ab;
+        sums[k + 3] = sum + (ab + c);
+        squares[k] = square;
+        squares[k + 1] = square + a * a;
+        squares[k + 2] = square + squares_ab;
+        squares[k + 3] = square + (squares_ab + c * c);
+        sum += ab + (c + d);
+        square += squares_ab + (c * c + d * d);
+    }
+    for (; k < count; k++) {
+        sums[k] = sum;
+        squares[k] = square;
+        sum += samples[k];
+        square += (double)samples[k] * samples[k];
+    }
+    sums[count] = sum;
+    squares[count] = square;
+}
+
 /* The lag within a quarter of the expected one at which what begins here repeats best. */
 INLINE Period next_period(const float *samples, double expected)
 {
     double sums[2 * LONGEST + 1], squares[2 * LONGEST + 1], r[LONGEST + 1];
     float products[LONGEST + 1];
     ptrdiff_t low = (ptrdiff_t)floor(0.75 * expected), high = (ptrdiff_t)ceil(1.25 * expected);
-    sums[0] = squares[0] = 0.0;
-    for (ptrdiff_t k = 0; k < 2 * high; k++) {
-        sums[k + 1] = sums[k] + samples[k];
-        squares[k + 1] = squares[k] + (double)samples[k] * samples[k];
-    }
-    for (ptrdiff_t lag = low; lag <= high; lag += 64) {
-        ptrdiff_t first = lag < high - 63 ? lag : high - 63; /* 27 at least */
+    running_sums(samples, 2 * high, sums, squares);
+    for (ptrdiff_t lag = low; lag <= high; lag += LAGS) {
+        ptrdiff_t first = lag <= high - LAGS ? lag : high + 1 - LAGS; /* 27 at least */
         self_products(samples, first, products + first);
     }
     for (ptrdiff_t lag = low; lag <= high; lag++) {
@@ -378,7 +643,6 @@ INLINE Period next_period(const float *samples, double expected)
 /* Peak to peak amplitude, the ends left out. */
 INLINE double swing(const float *samples, ptrdiff_t count)
 {
-    enum { LANES = 16 };
     float low[LANES], high[LANES];
     ptrdiff_t k = 1;
     for (int i = 0; i < LANES; i++)
@@ -425,7 +689,7 @@ INLINE double harmonics_to_noise(const float *samples, const ptrdiff_t *begins, 
    `samples` begin at number `origin`, `f0` at frame `first`. `state`, carried on: where the next
    period begins; length of the last period in this voiced stretch, 0 if there is none; its
    difference to the one before, 0 if there is none; the last frame's four values. */
-EXPORT FAST void follow_periods(const float *samples, ptrdiff_t count, ptrdiff_t origin,
+EXPORT void follow_periods(const float *samples, ptrdiff_t count, ptrdiff_t origin,
                                 const double *f0, ptrdiff_t frames, ptrdiff_t first, double rate,
                                 double step, double least_likeness, double unvoiced, double *state,
                                 double *values)

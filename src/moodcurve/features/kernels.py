@@ -20,14 +20,21 @@ CANDIDATES = 6
 Indices = NDArray[np.int32]
 
 
-def _load() -> ctypes.CDLL:
-    path = Path(__file__).with_name("_kernels.dll" if sys.platform == "win32" else "_kernels.so")
+def _open(name: str) -> ctypes.CDLL:
+    path = Path(__file__).with_name(name + (".dll" if sys.platform == "win32" else ".so"))
     try:
-        library = ctypes.CDLL(str(path))
+        return ctypes.CDLL(str(path))
     except OSError as error:
         raise ImportError(
             f"{path} cannot be loaded ({error}); build moodcurve again with `pip install -e .`"
         ) from None
+
+
+def _load() -> ctypes.CDLL:
+    """Open the library for this generation of processors and say what its functions take."""
+    library = _open("_kernels")
+    if (generation := library.generation()) > 1:
+        library = _open(f"_kernels_v{generation}")
     floats, doubles, ints = (
         ndpointer(dtype, flags="C_CONTIGUOUS") for dtype in (np.float32, np.float64, np.int32)
     )
@@ -39,14 +46,19 @@ def _load() -> ctypes.CDLL:
             *(size, ints, floats, ctypes.c_float, floats),
         ),
         "pitch_candidates": (floats, size, doubles, double, double, doubles, doubles),
+        "energies": (floats, size, size, doubles),
+        "zero_crossings": (floats, size, size, size, ints),
         "search_path": (doubles, doubles, size, doubles, doubles, doubles, ints, ints),
         "trace_path": (ints, ints, size, size, size, ints),
         "follow_periods": (
             *(floats, size, size, doubles, size, size),
             *(double, double, double, double, doubles, doubles),
         ),
+        "weighted_sums": (floats, size, doubles, size, doubles),
+        "mean_square_change": (floats, floats, size, doubles),
+        "entropies": (floats, size, ctypes.c_float, doubles),
         "up_and_down": (floats, size, doubles),
-        "roll_off_bins": (floats, size, size, doubles, size, ints),
+        "roll_off_bins": (floats, size, doubles, size, ints),
     }.items():
         function = getattr(library, name)
         function.argtypes, function.restype = arguments, None
@@ -89,6 +101,27 @@ def pitch_candidates(
     return frequency, voicing
 
 
+def weighted_sums(power: Float32, weights: Float64) -> Float64:
+    """Sums of each row's bins 1 .. 512, (n, 513), under each weighting (W, 512): (n, W)."""
+    sums = np.empty((len(power), len(weights)))
+    _LIBRARY.weighted_sums(power, len(power), weights, len(weights), sums)
+    return sums
+
+
+def mean_square_change(power: Float32, previous: Float32) -> Float64:
+    """Mean square change of the roots of each row's bins 1 .. 512 since the row before: (n,)."""
+    changes = np.empty(len(power))
+    _LIBRARY.mean_square_change(power, previous, len(power), changes)
+    return changes
+
+
+def entropies(power: Float32, least: float) -> Float64:
+    """Entropy of each row's bins 1 .. 512 in bits, see `spectral.entropy`: (n,)."""
+    bits = np.empty(len(power))
+    _LIBRARY.entropies(power, len(power), least, bits)
+    return bits
+
+
 def up_and_down(power: Float32) -> Float64:
     """The way between the successive peaks and valleys of each row (n, 513), summed: (n,)."""
     ways = np.empty(len(power))
@@ -99,7 +132,21 @@ def up_and_down(power: Float32) -> Float64:
 def roll_off_bins(power: Float32, shares: Float64) -> Indices:
     """The bin, from 1 on, up to which each rising share of a row's power lies: (n, S)."""
     found = np.empty((len(power), len(shares)), np.int32)
-    _LIBRARY.roll_off_bins(power, *power.shape, shares, len(shares), found)
+    _LIBRARY.roll_off_bins(power, len(power), shares, len(shares), found)
+    return found
+
+
+def energies(samples: Float32, steps: int, step: int) -> Float64:
+    """Sums of squares of the first `steps` times `step` samples, step by step: (steps,)."""
+    energy = np.empty(steps)
+    _LIBRARY.energies(samples, steps, step, energy)
+    return energy
+
+
+def zero_crossings(samples: Float32, frames: int, step: int, length: int) -> Indices:
+    """Sign changes in frames of `length` samples, see `energy.zero_crossing_rate`: (frames,)."""
+    found = np.empty(frames, np.int32)
+    _LIBRARY.zero_crossings(samples, frames, step, length, found)
     return found
 
 

@@ -15,7 +15,7 @@ _BINS = SHORT_FFT // 2
 _WIDTH = SAMPLE_RATE / SHORT_FFT  # Hz a bin
 _FREQUENCIES = np.arange(1, _BINS + 1) * np.float64(_WIDTH)
 _TINY = 1e-20
-_LEAST = np.float32(1e-7)
+_LEAST = 1e-7
 
 
 def spectral(power: Float32, previous: Float32) -> Float64:
@@ -48,8 +48,8 @@ def spectral(power: Float32, previous: Float32) -> Float64:
         flux, centroid in Hz, entropy in bits, variance in Hz^2, skewness, kurtosis, slope,
         sharpness in acum, harmonicity.
     """
-    linear = power[:, 1:].astype(np.float64) @ _FUNCTIONALS
-    low, middle, total, first, second, third, fourth, sharp = linear.T
+    sums = kernels.weighted_sums(power, _WEIGHTINGS)
+    low, middle, total, first, second, third, fourth, sharp = sums.T
     safe = total + _TINY
     mean = first / safe
     variance = np.maximum(second / safe - mean**2, 0.0)
@@ -88,9 +88,7 @@ def flux(power: Float32, previous: Float32) -> Float64:
 
     sqrt(1/512 sum_k (sqrt(P_k(t)) - sqrt(P_k(t - 1)))^2). Source: Eyben 2016, chapter 2.
     """
-    magnitude = np.sqrt(np.vstack([previous, power])[:, 1:])
-    change = np.diff(magnitude, axis=0)
-    return np.sqrt(np.mean(np.square(change), axis=1, dtype=np.float64))
+    return np.sqrt(kernels.mean_square_change(power, previous))
 
 
 def entropy(power: Float32) -> Float64:
@@ -98,10 +96,7 @@ def entropy(power: Float32) -> Float64:
 
     The P above are at least 1e-7, as in the reference: it shows only at the brink of silence.
     """
-    total = power[:, 1:].sum(axis=1, keepdims=True)
-    share = np.maximum(power[:, 1:], _LEAST) / np.where(total > 0, total, _LEAST)
-    bits: Float32 = -np.einsum("nk,nk->n", share, np.log2(share))
-    return bits.astype(np.float64)
+    return kernels.entropies(power, _LEAST)
 
 
 def harmonicity(power: Float32) -> Float64:
@@ -144,8 +139,8 @@ def _sharpness() -> Float64:
     return z * (1 + 0.11102 * np.maximum(z - 16, 0) ** 1.58524)
 
 
-# Everything that is linear in P, in one matrix product: (512, 8).
-_FUNCTIONALS = np.column_stack(
+# Everything that is linear in P: (8, 512).
+_WEIGHTINGS = np.stack(
     [
         _band(250, 650),
         _band(1000, 4000),
