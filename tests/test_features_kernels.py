@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from moodcurve.features import kernels
+from moodcurve.features import descriptors, kernels
 
 
 @pytest.fixture
@@ -60,3 +60,39 @@ def test_roll_off_bins(rng):
         for share, bin_ in zip(shares, bins, strict=True):
             assert bin_ == 1 + np.argmax(running >= share * running[-1])
     assert (found[0] == 1).all()
+
+
+def test_sums_of_each_row(rng):
+    power = rng.exponential(size=(33, 513)).astype(np.float32)
+    weights = rng.normal(size=(3, 512))
+    expected = power[:, 1:].astype(float) @ weights.T
+    np.testing.assert_allclose(kernels.weighted_sums(power, weights), expected, rtol=1e-9)
+    samples = rng.normal(size=5 * 441).astype(np.float32)
+    expected = np.square(samples.astype(float)).reshape(5, 441).sum(axis=1)
+    np.testing.assert_allclose(kernels.energies(samples, 5, 441), expected, rtol=1e-12)
+
+
+def test_zero_crossings_by_brute_force(rng):
+    """Sign changes, and zeros whose neighbours have not one sign; ends of a frame left out."""
+    samples = rng.integers(-1, 2, 100 + 3 * 7).astype(np.float32)
+    found = kernels.zero_crossings(samples, 4, 7, 100)
+    for t, count in enumerate(found):
+        x = samples[7 * t : 7 * t + 100]
+        changed = [
+            x[k - 1] * x[k] < 0 or (x[k] == 0 and x[k - 1] * x[k + 1] <= 0) for k in range(1, 99)
+        ]
+        assert count == sum(changed)
+
+
+def test_generations_of_processors_agree(rng, monkeypatch):
+    """What was compiled for newer processors gives what was compiled for all, but for rounding."""
+    seconds = np.arange(2 * 44100) / 44100
+    tones = sum(0.1 * np.sin(2 * np.pi * 180 * h * seconds) for h in range(1, 12))
+    audio = (tones + rng.normal(0, 0.01, len(seconds))).astype(np.float32)
+    plain, fitting = kernels._open("_kernels"), kernels._LIBRARY.generation()
+    newer = [name for g, name in ((3, "_kernels_v3"), (4, "_kernels_v4")) if g <= fitting]
+    monkeypatch.setattr(kernels, "_LIBRARY", plain)
+    expected = descriptors([audio])
+    for name in newer:
+        monkeypatch.setattr(kernels, "_LIBRARY", kernels._open(name))
+        np.testing.assert_allclose(descriptors([audio]), expected, rtol=1e-4, atol=1e-5)

@@ -8,6 +8,7 @@ time on the logarithm of each band, which passes what changes at the pace of spe
 import numpy as np
 
 from moodcurve.audio import SAMPLE_RATE
+from moodcurve.features import kernels
 from moodcurve.features.frames import SHORT_FFT, STEP, Float32, Float64
 
 BANDS = 26
@@ -49,7 +50,7 @@ def _equal_loudness(centres: Float64) -> Float64:
 
 
 _WEIGHTS, CENTRES = _mel_bands()
-_WEIGHTS32 = _WEIGHTS.astype(np.float32)
+_BY_BAND = np.ascontiguousarray(_WEIGHTS[1:].T)
 _EQUAL_LOUDNESS = _equal_loudness(CENTRES)
 
 
@@ -61,7 +62,7 @@ def mel_bands(power: Float32) -> Float64:
     bin 0 takes no part. Unit: squared magnitude of the unscaled transform (full scale = 1).
     Source: Davis & Mermelstein 1980; the scale O'Shaughnessy 1987.
     """
-    return (power @ _WEIGHTS32).astype(np.float64)
+    return kernels.weighted_sums(power, _BY_BAND)
 
 
 def loudness(bands: Float64) -> Float64:

@@ -1,7 +1,7 @@
 /* The loops of the extractor that numpy cannot do at once; see kernels.py for what they compute.
 
    C99 with the vector types of gcc and clang, no Python in it. Compiled once for each generation of
-   processors (hatch_build.py); the values are the same. Arrays are C-contiguous, their sizes those
+   processors (hatch_build.py), which differ in the order of some sums only. Arrays are C-contiguous, their sizes those
    that kernels.py gives. Where a loop's steps depend on one another, as many frames as the
    processor takes floats at once go through it side by side. */
 
@@ -303,22 +303,30 @@ EXPORT void pitch_candidates(const float *totals, ptrdiff_t frames, const double
     }
 }
 
-/* Weighted sums of each frame's power without its constant; `weights` (count, SHORT_BINS - 1). */
+/* Weighted sums of each frame's power without its constant; `weights` (count, SHORT_BINS - 1), of
+   which only what lies between the first and the last that is not 0 is looked at. */
 EXPORT void weighted_sums(const float *power, ptrdiff_t frames, const double *weights,
                           ptrdiff_t count, double *sums)
 {
     enum { BINS = SHORT_BINS - 1, PARTS = 16 };
-    for (ptrdiff_t t = 0; t < frames; t++) {
-        const float *p = power + t * SHORT_BINS + 1;
-        for (ptrdiff_t i = 0; i < count; i++) {
-            const double *w = weights + i * BINS;
-            double parts[PARTS] = {0}, total = 0.0;
-            for (int k = 0; k < BINS; k += PARTS)
+    for (ptrdiff_t i = 0; i < count; i++) {
+        const double *w = weights + i * BINS;
+        int begin = 0, end = BINS;
+        while (begin < BINS && w[begin] == 0.0)
+            begin++;
+        while (end > begin && w[end - 1] == 0.0)
+            end--;
+        begin -= begin % PARTS;
+        for (ptrdiff_t t = 0; t < frames; t++) {
+            const float *p = power + t * SHORT_BINS + 1;
+            double parts[PARTS] = {0};
+            for (int k = begin; k < end; k += PARTS)
                 for (int j = 0; j < PARTS; j++)
                     parts[j] += w[k + j] * (double)p[k + j];
-            for (int j = 0; j < PARTS; j++)
-                total += parts[j];
-            sums[t * count + i] = total;
+            for (int half = PARTS / 2; half > 0; half /= 2)
+                for (int j = 0; j < half; j++)
+                    parts[j] += parts[j + half];
+            sums[t * count + i] = parts[0];
         }
     }
 }
@@ -623,10 +631,10 @@ INLINE Period next_period(const float *samples, double expected)
         self_products(samples, first, products + first);
     }
     for (ptrdiff_t lag = low; lag <= high; lag++) {
-        double n = (double)lag, here = sums[lag], there = sums[2 * lag] - sums[lag];
-        double spread = squares[lag] - here * here / n;
-        spread *= squares[2 * lag] - squares[lag] - there * there / n;
-        double product = products[lag] - here * there / n;
+        double share = 1.0 / (double)lag, here = sums[lag], there = sums[2 * lag] - sums[lag];
+        double spread = squares[lag] - here * here * share;
+        spread *= squares[2 * lag] - squares[lag] - there * there * share;
+        double product = products[lag] - here * there * share;
         r[lag] = spread > 1e-20 ? product / sqrt(spread) : 0.0;
     }
     Period found = {(ptrdiff_t)rint(expected), rint(expected), 0.0};

@@ -21,20 +21,14 @@ Indices = NDArray[np.int32]
 
 
 def _open(name: str) -> ctypes.CDLL:
+    """Open one of the libraries that hatch_build.py made and say what its functions take."""
     path = Path(__file__).with_name(name + (".dll" if sys.platform == "win32" else ".so"))
     try:
-        return ctypes.CDLL(str(path))
+        library = ctypes.CDLL(str(path))
     except OSError as error:
         raise ImportError(
             f"{path} cannot be loaded ({error}); build moodcurve again with `pip install -e .`"
         ) from None
-
-
-def _load() -> ctypes.CDLL:
-    """Open the library for this generation of processors and say what its functions take."""
-    library = _open("_kernels")
-    if (generation := library.generation()) > 1:
-        library = _open(f"_kernels_v{generation}")
     floats, doubles, ints = (
         ndpointer(dtype, flags="C_CONTIGUOUS") for dtype in (np.float32, np.float64, np.int32)
     )
@@ -65,7 +59,14 @@ def _load() -> ctypes.CDLL:
     return library
 
 
-_LIBRARY = _load()
+def _fitting() -> ctypes.CDLL:
+    """Open the library that was made for this generation of processors."""
+    library = _open("_kernels")
+    generation = library.generation()
+    return library if generation == 1 else _open(f"_kernels_v{generation}")
+
+
+_LIBRARY = _fitting()
 
 
 def subharmonic_sums(
