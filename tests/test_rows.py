@@ -6,9 +6,9 @@ import soundfile
 
 from moodcurve import rows
 from moodcurve.audio import SAMPLE_RATE
-from moodcurve.features import FEATURE_NAMES, descriptors, summarise
+from moodcurve.features import COLUMNS, descriptors, summarise
 from moodcurve.features.frames import frame_count
-from moodcurve.rows import cached_rows, rows_of
+from moodcurve.rows import all_rows_of, cached_rows, rows_of
 
 
 def music(seconds, seed=0):
@@ -22,12 +22,19 @@ def music(seconds, seed=0):
 def quick(monkeypatch):
     """Random descriptors on the true time grid, for songs of 45 s in no time."""
 
-    def fake(blocks):
-        frames = frame_count(sum(map(len, blocks)))
-        values = np.random.default_rng(0).normal(size=(frames, 65)).astype(np.float32)
-        return np.array_split(values, 3)
+    class Fake:
+        def __init__(self, step):
+            self.samples = 0
 
-    monkeypatch.setattr(rows, "descriptor_blocks", fake)
+        def push(self, block):
+            self.samples += len(block)
+            return np.zeros((0, 65), np.float32)
+
+        def finish(self):
+            frames = frame_count(self.samples)
+            return np.random.default_rng(0).normal(size=(frames, 65)).astype(np.float32)
+
+    monkeypatch.setattr(rows, "Descriptors", Fake)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +80,7 @@ def song(tmp_path, monkeypatch):
     return path
 
 
-def fail(blocks):
+def fail(window):
     raise AssertionError("extracted again")
 
 
@@ -83,11 +90,11 @@ def entries(tmp_path):
 
 def test_the_second_call_reads_the_cache(song, tmp_path, monkeypatch):
     first = cached_rows(song)
-    assert first.shape == (3, len(FEATURE_NAMES))
-    assert (first == rows_of([music(1.2)])).all()
+    assert first.shape == (3, len(COLUMNS))
+    assert (first == all_rows_of([music(1.2)])).all()
     (entry,) = entries(tmp_path)
     assert rows.VERSION in entry.name
-    monkeypatch.setattr(rows, "descriptor_blocks", fail)
+    monkeypatch.setattr(rows, "RowStream", fail)
     assert (cached_rows(song) == first).all()
 
 
@@ -95,7 +102,7 @@ def test_the_cache_goes_by_content_not_by_name(song, tmp_path, monkeypatch):
     first = cached_rows(song)
     renamed = shutil.copy(song, tmp_path / "another name.wav")
     with monkeypatch.context() as patched:
-        patched.setattr(rows, "descriptor_blocks", fail)
+        patched.setattr(rows, "RowStream", fail)
         assert (cached_rows(renamed) == first).all()
     soundfile.write(song, music(1.2, seed=1), SAMPLE_RATE, subtype="FLOAT")
     assert (cached_rows(song) != first).any()

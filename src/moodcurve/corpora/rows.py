@@ -1,7 +1,9 @@
 """A corpus as training and evaluation need it: feature rows beside labels, joined by time."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -10,7 +12,7 @@ from tqdm import tqdm
 from moodcurve.corpora.feature_files import Rows, read_features
 from moodcurve.corpora.folder import Song
 from moodcurve.errors import InputError
-from moodcurve.features import HOP, WINDOW
+from moodcurve.features import FEATURE_NAMES, HOP, WINDOW
 from moodcurve.network import Array
 from moodcurve.rows import cached_rows
 from moodcurve.workers import in_processes
@@ -18,11 +20,18 @@ from moodcurve.workers import in_processes
 
 @dataclass(frozen=True, eq=False)
 class LabelledRows:
-    """A song's feature rows (n, 260) and labels (n, 2), NaN where a half-second has none."""
+    """A song's feature rows and labels (n, 2), NaN where a half-second has none.
+
+    Rows are (n, 283), columns as `features.COLUMNS`; from an official feature file (n, 260).
+    """
 
     song: Song
     rows: Array
     labels: Array
+
+    def official(self) -> LabelledRows:
+        """The song with the 260 official features only."""
+        return replace(self, rows=self.rows[:, : len(FEATURE_NAMES)])
 
 
 def labelled_rows(songs: Sequence[Song], window: float = WINDOW) -> list[LabelledRows]:

@@ -11,14 +11,14 @@ from moodcurve.currennt.data import Data
 
 
 def as_data(songs: Sequence[LabelledRows]) -> Data:
-    """Return the songs' feature rows and labels, valence before arousal, unstandardised.
+    """Return the songs' official feature rows and labels, valence before arousal, unstandardised.
 
     Half-seconds without both labels are left out. A song's only stretch bears the song's name, of
     several each has a number: `song#1`, `song#2`. Tags may not hold a `;`, which ends them in
     CURRENNT's CSV: it becomes `,`.
     """
     data = Data([], [], targets := [])
-    for song in songs:
+    for song in (song.official() for song in songs):
         stretches = list(_stretches(song))
         name = song.song.name.replace(";", ",")
         for number, stretch in enumerate(stretches, start=1):

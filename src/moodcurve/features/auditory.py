@@ -50,7 +50,7 @@ def _equal_loudness(centres: Float64) -> Float64:
 
 
 _WEIGHTS, CENTRES = _mel_bands()
-_BY_BAND = np.ascontiguousarray(_WEIGHTS[1:].T)
+_BY_BAND = np.ascontiguousarray(_WEIGHTS.T)
 _EQUAL_LOUDNESS = _equal_loudness(CENTRES)
 
 

@@ -1,6 +1,6 @@
 """All 65 low-level descriptors of a song, read in blocks."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -15,40 +15,63 @@ from moodcurve.features.frames import (
     long_spectra,
     power_of,
     short_spectra,
+    sixteen_bits,
 )
 from moodcurve.features.spectral import spectral
 from moodcurve.features.voicing import Voicing
 
-_LOUDEST = np.float32(1e3)  # beyond it, powers of powers would overflow
-_BLOCK = 250  # frames a step: its spectra stay in the processor's cache
+_STEP = 250  # frames: their spectra stay in the processor's cache
 
 
 def descriptors(blocks: Iterable[Float32]) -> Float32:
-    """Compute the 65 descriptors of a whole song, (frames, 65); see `descriptor_blocks`."""
-    return np.concatenate(list(descriptor_blocks(blocks)))
+    """The 65 descriptors of a whole song given in blocks, (frames, 65); see `Descriptors`."""
+    found = Descriptors()
+    return np.concatenate([*map(found.push, blocks), found.finish()])
 
 
-def descriptor_blocks(blocks: Iterable[Float32]) -> Iterator[Float32]:
-    """Compute the 65 descriptors every 10 ms, before smoothing, some seconds at a time.
+class Descriptors:
+    """The 65 descriptors every 10 ms, before smoothing, of audio that comes in blocks of any size.
 
-    The audio is worked through in steps of a fixed size, whatever the size of the blocks given,
-    with the state of every family carried over; so the result does not depend on the blocks, and
-    the memory needed not on the length of the song.
-
-    Args:
-        blocks: mono float32 audio at 44.1 kHz in consecutive blocks of any size.
-
-    Yields:
-        float32, shape (n, 65): a row for each whole 60 ms frame, every 10 ms; at least one in all
-        (shorter audio is filled up with silence).
+    The audio is worked through in steps of a fixed number of frames, whatever the size of the
+    blocks given, with the state of every family carried over; so the result does not depend on the
+    blocks, and the memory needed not on the length of the song. `step` is that number: fewer
+    frames come sooner, and cost more.
     """
-    short, long, rasta, voicing = short_spectra(), long_spectra(), Rasta(), Voicing()
-    previous: Float32 | None = None
-    waiting: Float32 = np.zeros((0, 59), np.float32)  # for the voicing family, which lags behind
-    for samples, count, last in _steps(blocks):
-        power = power_of(short(samples, count))
+
+    def __init__(self, step: int = _STEP) -> None:
+        self._step = step
+        self._short, self._long = short_spectra(), long_spectra()
+        self._rasta, self._voicing = Rasta(), Voicing()
+        self._samples: Float32 = np.zeros(0, np.float32)  # from the next frame's begin on
+        self._power: Float32 | None = None  # of the last frame
+        self._waiting: Float32 = np.zeros((0, 59), np.float32)  # for the voicing family, which lags
+
+    def push(self, block: Float32) -> Float32:
+        """Take the next samples, mono at 44.1 kHz; give the frames (n, 65) now complete."""
+        found = [np.zeros((0, 65), np.float32)]
+        size = (self._step - 1) * STEP + LONG
+        for first in range(0, len(block), size):
+            piece = sixteen_bits(block[first : first + size])
+            self._samples = np.concatenate([self._samples, piece])
+            while len(self._samples) >= size + STEP:  # at least a frame is left for the last step
+                found.append(self._describe(self._samples[:size], self._step, last=False))
+                self._samples = self._samples[self._step * STEP :]
+        return np.concatenate(found)
+
+    def finish(self) -> Float32:
+        """Give the frames that are left: up to the last whole 60 ms frame, at least one in all.
+
+        Audio shorter than a frame is filled up with silence.
+        """
+        rest = max(0, LONG - len(self._samples))
+        samples = np.concatenate([self._samples, np.zeros(rest, np.float32)])
+        return self._describe(samples, frame_count(len(samples)), last=True)
+
+    def _describe(self, samples: Float32, count: int, last: bool) -> Float32:
+        """Take the next `count` frames, which begin with `samples`; give those that are decided."""
+        power = power_of(self._short(samples, count))
         bands = mel_bands(power)
-        filtered = rasta(bands)
+        filtered = self._rasta(bands)
         others = np.column_stack(
             [
                 loudness(bands),
@@ -56,42 +79,13 @@ def descriptor_blocks(blocks: Iterable[Float32]) -> Iterator[Float32]:
                 rms(samples, count),
                 zero_crossing_rate(samples, count),
                 filtered,
-                spectral(power, power[0] if previous is None else previous),
+                spectral(power, power[0] if self._power is None else self._power),
                 mfcc(bands),
             ]
         )
-        waiting = np.concatenate([waiting, others.astype(np.float32)])
-        previous = power[-1]
+        self._waiting = np.concatenate([self._waiting, others.astype(np.float32)])
+        self._power = power[-1]
         fresh = samples if last else samples[: count * STEP]
-        voices = voicing.push(fresh, long(samples, count), last).astype(np.float32)
-        yield np.hstack([voices, waiting[: len(voices)]])
-        waiting = waiting[len(voices) :]
-
-
-def _steps(blocks: Iterable[Float32]) -> Iterator[tuple[Float32, int, bool]]:
-    """Cut audio into steps of `_BLOCK` frames: (samples from the first frame on, frames, last)."""
-    size = (_BLOCK - 1) * STEP + LONG
-    samples: Float32 = np.zeros(0, np.float32)
-    for block in blocks:
-        for first in range(0, len(block), size):
-            samples = np.concatenate([samples, _sixteen_bits(block[first : first + size])])
-            while len(samples) >= size + STEP:  # at least a frame is left for the last step
-                yield samples[:size], _BLOCK, False
-                samples = samples[_BLOCK * STEP :]
-    if len(samples) < LONG:
-        samples = np.concatenate([samples, np.zeros(LONG - len(samples), np.float32)])
-    yield samples, frame_count(len(samples)), True
-
-
-def _sixteen_bits(samples: Float32) -> Float32:
-    """Cut samples to 16 bits, toward zero, as the reference reads audio.
-
-    It makes a file decoded to floats and its 16-bit copy the same, and "silence" definite: what
-    lies under 1 / 32767 of full scale. NaN, which is no sound, becomes silence; infinity full
-    scale; what a damaged file holds beyond 1000 times full scale is cut there.
-    """
-    if not np.isfinite(samples).all():
-        samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
-    levels: Float32 = np.clip(samples, -_LOUDEST, _LOUDEST) * np.float32(32767)
-    np.trunc(levels, out=levels)
-    return np.divide(levels, np.float32(32767), out=levels)
+        voices = self._voicing.push(fresh, self._long(samples, count), last).astype(np.float32)
+        decided, self._waiting = self._waiting[: len(voices)], self._waiting[len(voices) :]
+        return np.hstack([voices, decided])

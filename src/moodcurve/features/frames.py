@@ -71,3 +71,20 @@ def long_spectra() -> Spectra:
 def power_of(spectra: NDArray[np.complex64]) -> Float32:
     """Power spectra P_k = |X_k|^2 of unscaled transforms; full scale = 1 squared."""
     return np.square(spectra.real) + np.square(spectra.imag)
+
+
+_LOUDEST = np.float32(1e3)  # beyond it, powers of powers would overflow
+
+
+def sixteen_bits(samples: Float32) -> Float32:
+    """Cut samples to 16 bits, toward zero, as the reference reads audio.
+
+    It makes a file decoded to floats and its 16-bit copy the same, and "silence" definite: what
+    lies under 1 / 32767 of full scale. NaN, which is no sound, becomes silence; infinity full
+    scale; what a damaged file holds beyond 1000 times full scale is cut there.
+    """
+    if not np.isfinite(samples).all():
+        samples = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
+    levels: Float32 = np.clip(samples, -_LOUDEST, _LOUDEST) * np.float32(32767)
+    np.trunc(levels, out=levels)
+    return np.divide(levels, np.float32(32767), out=levels)

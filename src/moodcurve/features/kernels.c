@@ -303,26 +303,28 @@ EXPORT void pitch_candidates(const float *totals, ptrdiff_t frames, const double
     }
 }
 
-/* Weighted sums of each frame's power without its constant; `weights` (count, SHORT_BINS - 1), of
-   which only what lies between the first and the last that is not 0 is looked at. */
-EXPORT void weighted_sums(const float *power, ptrdiff_t frames, const double *weights,
-                          ptrdiff_t count, double *sums)
+/* Weighted sums of each row's `bins` values; of `weights` (count, bins) only what lies between the
+   first and the last that is not 0 is looked at. */
+EXPORT void weighted_sums(const float *rows, ptrdiff_t frames, ptrdiff_t bins,
+                          const double *weights, ptrdiff_t count, double *sums)
 {
-    enum { BINS = SHORT_BINS - 1, PARTS = 16 };
+    enum { PARTS = 16 };
     for (ptrdiff_t i = 0; i < count; i++) {
-        const double *w = weights + i * BINS;
-        int begin = 0, end = BINS;
-        while (begin < BINS && w[begin] == 0.0)
+        const double *w = weights + i * bins;
+        ptrdiff_t begin = 0, end = bins;
+        while (begin < bins && w[begin] == 0.0)
             begin++;
         while (end > begin && w[end - 1] == 0.0)
             end--;
-        begin -= begin % PARTS;
         for (ptrdiff_t t = 0; t < frames; t++) {
-            const float *p = power + t * SHORT_BINS + 1;
+            const float *x = rows + t * bins;
             double parts[PARTS] = {0};
-            for (int k = begin; k < end; k += PARTS)
+            ptrdiff_t k = begin;
+            for (; k + PARTS <= end; k += PARTS)
                 for (int j = 0; j < PARTS; j++)
-                    parts[j] += w[k + j] * (double)p[k + j];
+                    parts[j] += w[k + j] * (double)x[k + j];
+            for (int j = 0; k + j < end; j++)
+                parts[j] += w[k + j] * (double)x[k + j];
             for (int half = PARTS / 2; half > 0; half /= 2)
                 for (int j = 0; j < half; j++)
                     parts[j] += parts[j + half];

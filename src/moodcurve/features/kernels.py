@@ -48,7 +48,7 @@ def _open(name: str) -> ctypes.CDLL:
             *(floats, size, size, doubles, size, size),
             *(double, double, double, double, doubles, doubles),
         ),
-        "weighted_sums": (floats, size, doubles, size, doubles),
+        "weighted_sums": (floats, size, size, doubles, size, doubles),
         "mean_square_change": (floats, floats, size, doubles),
         "entropies": (floats, size, ctypes.c_float, doubles),
         "up_and_down": (floats, size, doubles),
@@ -102,10 +102,14 @@ def pitch_candidates(
     return frequency, voicing
 
 
-def weighted_sums(power: Float32, weights: Float64) -> Float64:
-    """Sums of each row's bins 1 .. 512, (n, 513), under each weighting (W, 512): (n, W)."""
-    sums = np.empty((len(power), len(weights)))
-    _LIBRARY.weighted_sums(power, len(power), weights, len(weights), sums)
+def weighted_sums(rows: Float32, weights: Float64) -> Float64:
+    """Sums of each row (n, B) under each weighting (W, B): (n, W).
+
+    rows @ weights.T, made for weightings that are 0 outside a few neighbouring bins, and with each
+    row's sums the same whatever other rows there are.
+    """
+    sums = np.empty((len(rows), len(weights)))
+    _LIBRARY.weighted_sums(rows, *rows.shape, weights, len(weights), sums)
     return sums
 
 

@@ -139,12 +139,13 @@ def _sharpness() -> Float64:
     return z * (1 + 0.11102 * np.maximum(z - 16, 0) ** 1.58524)
 
 
-# Everything that is linear in P: (8, 512).
-_WEIGHTINGS = np.stack(
+# Everything that is linear in P: (8, 513), the constant left out.
+_WEIGHTINGS = np.pad(
     [
         _band(250, 650),
         _band(1000, 4000),
         *(_FREQUENCIES**power for power in range(5)),
         _sharpness(),
-    ]
+    ],
+    ((0, 0), (1, 0)),
 )
