@@ -20,14 +20,18 @@ from typing import Any
 import numpy as np
 
 from moodcurve import __version__, features
+from moodcurve.context import in_context
 from moodcurve.errors import InputError
+from moodcurve.familiarity import Familiarity
 from moodcurve.files import check_folder
 from moodcurve.network import Array, Network, from_arrays, to_arrays
+from moodcurve.spread import Spread
 
-FORMAT = 1
+FORMAT = 2
 DEFAULT = "default"
 DIMENSIONS = ("valence", "arousal")
 _MANIFEST, _WEIGHTS = "manifest.json", "weights.npz"
+_JOINT, _FAMILIARITY = "both", "familiarity/"  # prefixes of arrays
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,12 +40,16 @@ class Fusion:
 
     The supervectors of each group's networks go through the ELM, and the groups' fused
     predictions are averaged (paper, section 3.5; the paper has two groups, here any number).
+    Networks may be both dimensions': then the two fusions have the same `groups`, and `output` says
+    which of the networks' outputs is this dimension's.
     """
 
     groups: tuple[tuple[Network, ...], ...]  # (G groups, S scales), scales as in `Model.scales`
     elm_weights: Array  # (3 S, N)
     elm_bias: Array  # (N,)
     elm_beta: Array  # (N,)
+    output: int = 0
+    spread: Spread | None = None  # of the errors; None where nobody measured them
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,25 +59,40 @@ class Model:
     Attributes:
         scales: lengths of the networks' sequences in half-seconds.
         window: seconds of audio that a feature row summarises.
-        mean, deviation: (260,) of each feature over the training rows; the deviation is infinite
-            for a feature that the networks do not see: it is 0 for them.
-        limit: standardised features are clipped to +-limit; None leaves them.
+        contexts: half-seconds over which harmony is heard, see `context.in_context`; none for a
+            model that knows the 260 official features only.
+        mean, deviation: (F,) of each input over the training rows; the deviation is infinite for
+            one that the networks do not see: it is 0 for them.
+        limit: standardised inputs are clipped to +-limit; None leaves them.
         fusions: valence's and arousal's.
+        familiarity: of songs; None where the training songs are not known.
         about: all else that the manifest says: name, licence, training (with the training labels'
             mean, the constant predictor), figures.
     """
 
     scales: tuple[int, ...]
     window: float
+    contexts: tuple[int, ...]
     mean: Array
     deviation: Array
     limit: float | None
     fusions: Mapping[str, Fusion]
+    familiarity: Familiarity | None
     about: Mapping[str, Any]
 
-    def standardise(self, rows: np.ndarray) -> Array:
-        """Features (n, 260) -> float32 (n, 260) with the training rows' mean 0 and deviation 1."""
-        return standardise(rows, self.mean, self.deviation, self.limit)
+    def inputs(self, rows: np.ndarray) -> Array:
+        """What the networks see of rows (n, 283): float32 (n, F), standardised.
+
+        Rows (n, 260) do for a model without contexts. Raises InputError where they do not.
+        """
+        seen = in_context(rows, self.contexts)
+        return standardise(seen, self.mean, self.deviation, self.limit)
+
+    @property
+    def joint(self) -> bool:
+        """Whether the networks are both dimensions' at once."""
+        valence, arousal = (self.fusions[dimension] for dimension in DIMENSIONS)
+        return valence.groups is arousal.groups
 
 
 def standardise(rows: np.ndarray, mean: Array, deviation: Array, limit: float | None) -> Array:
@@ -124,12 +147,18 @@ def save(model: Model, folder: Path) -> None:
     check_writable(folder)
     arrays: dict[str, np.ndarray] = {"mean": model.mean, "deviation": model.deviation}
     for dimension, fusion in model.fusions.items():
+        whose = _JOINT if model.joint else dimension
         for g, group in enumerate(fusion.groups):
             for scale, network in zip(model.scales, group, strict=True):
                 for key, array in to_arrays(network).items():
-                    arrays[f"{dimension}/{g}/{scale}/{key}"] = array
+                    arrays[f"{whose}/{g}/{scale}/{key}"] = array
         for key in ("elm_weights", "elm_bias", "elm_beta"):
             arrays[f"{dimension}/{key}"] = getattr(fusion, key)
+        if fusion.spread:
+            arrays[f"{dimension}/spread_weights"] = fusion.spread.weights
+            arrays[f"{dimension}/spread_factor"] = np.array(fusion.spread.factor)
+    if model.familiarity:
+        arrays |= {f"{_FAMILIARITY}{key}": a for key, a in vars(model.familiarity).items()}
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **arrays)
     manifest = {
@@ -137,6 +166,8 @@ def save(model: Model, folder: Path) -> None:
         "moodcurve": __version__,
         "features": {"extractor": features.VERSION, "window_s": model.window},
         "scales": list(model.scales),
+        "contexts": list(model.contexts),
+        "joint": model.joint,
         "groups": len(model.fusions[DIMENSIONS[0]].groups),
         "limit": model.limit,
         **model.about,
@@ -224,32 +255,49 @@ def load(model: str | Path = DEFAULT) -> Model:
     except (ValueError, zipfile.BadZipFile):
         raise InputError(f"{path}: not an archive of arrays; train the model again") from None
     scales = tuple(manifest["scales"])
+    whose = dict.fromkeys(DIMENSIONS, _JOINT) if manifest["joint"] else {d: d for d in DIMENSIONS}
+    groups = {w: _groups(arrays, w, manifest["groups"], scales) for w in set(whose.values())}
+    known = _part(arrays, _FAMILIARITY)
     return Model(
         scales=scales,
         window=manifest["features"]["window_s"],
+        contexts=tuple(manifest["contexts"]),
         mean=arrays["mean"],
         deviation=arrays["deviation"],
         limit=manifest["limit"],
-        fusions={d: _fusion(arrays, d, manifest["groups"], scales) for d in DIMENSIONS},
+        fusions={
+            dimension: _fusion(
+                _part(arrays, f"{dimension}/"),
+                groups[whose[dimension]],
+                number if manifest["joint"] else 0,
+            )
+            for number, dimension in enumerate(DIMENSIONS)
+        },
+        familiarity=Familiarity(**known) if known else None,
         about={key: manifest[key] for key in ("name", "licence", "training", "figures")},
     )
 
 
-def _fusion(
-    arrays: Mapping[str, np.ndarray], dimension: str, groups: int, scales: tuple[int, ...]
-) -> Fusion:
-    def network(prefix: str) -> Network:
-        own = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-        return from_arrays(own)
-
-    return Fusion(
-        groups=tuple(
-            tuple(network(f"{dimension}/{g}/{scale}/") for scale in scales) for g in range(groups)
-        ),
-        elm_weights=arrays[f"{dimension}/elm_weights"],
-        elm_bias=arrays[f"{dimension}/elm_bias"],
-        elm_beta=arrays[f"{dimension}/elm_beta"],
+def _groups(
+    arrays: Mapping[str, np.ndarray], whose: str, count: int, scales: tuple[int, ...]
+) -> tuple[tuple[Network, ...], ...]:
+    return tuple(
+        tuple(from_arrays(_part(arrays, f"{whose}/{g}/{scale}/")) for scale in scales)
+        for g in range(count)
     )
+
+
+def _fusion(
+    own: Mapping[str, np.ndarray], groups: tuple[tuple[Network, ...], ...], output: int
+) -> Fusion:
+    spread = None
+    if "spread_weights" in own:
+        spread = Spread(own["spread_weights"], float(own["spread_factor"]))
+    return Fusion(groups, own["elm_weights"], own["elm_bias"], own["elm_beta"], output, spread)
+
+
+def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
 
 
 def _fingerprint(manifest: Mapping[str, Any]) -> str:

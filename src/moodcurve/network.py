@@ -7,7 +7,7 @@ layer, H units a direction, G gates of a unit, D directions (1 or 2), N outputs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -144,56 +144,92 @@ def forward(network: Network, x: Array, mask: NDArray[np.bool_] | None = None) -
     it every frame counts. Returns (B, T, N) float32, meaningless on padding. A padded sequence
     gives the same values as it gives alone. Raises InputError where F is not the network's.
     """
-    if x.ndim != 3 or x.shape[2] != network.inputs:
+    out: Array = forward_all((network,), x, mask)[0]
+    return out
+
+
+def forward_all(
+    networks: Sequence[Network], x: Array, mask: NDArray[np.bool_] | None = None
+) -> Array:
+    """Run M networks of one shape over the same sequences at once: (M, B, T, N); see `forward`.
+
+    Raises InputError where the networks differ in shape.
+    """
+    inputs = networks[0].inputs
+    if x.ndim != 3 or x.shape[2] != inputs:
         raise InputError(
-            f"the network takes rows of {network.inputs} features in an array (B, T, F), "
+            f"the network takes rows of {inputs} features in an array (B, T, F), "
             f"but was given {x.shape}; use the features it was trained on"
         )
+    if len({_shapes(network) for network in networks}) > 1:
+        raise InputError("networks of several shapes cannot be run at once; run one by one")
     x = np.asarray(x, np.float32).transpose(1, 0, 2)
     valid = None
     if mask is not None and not mask.all():
         valid = mask.T[:, :, None]
         x = np.where(valid, x, np.float32(0))
-    for layer in network.layers:
-        x = _dense(layer, x) if isinstance(layer, Dense) else _in_time(layer, x, valid)
-    return np.ascontiguousarray(x.transpose(1, 0, 2))
+    x = x[None]
+    for layers in zip(*(network.layers for network in networks), strict=True):
+        x = _dense(layers, x) if isinstance(layers[0], Dense) else _in_time(layers, x, valid)
+    return np.ascontiguousarray(x.transpose(0, 2, 1, 3))
 
 
-def _in_time(layer: Recurrent | Elman, x: Array, valid: NDArray[np.bool_] | None) -> Array:
-    """One layer over time-major x (T, B, P); returns (T, B, D * H).
+def _shapes(network: Network) -> tuple[object, ...]:
+    values = ((layer, getattr(layer, f.name)) for layer in network.layers for f in fields(layer))
+    return tuple((type(layer), v if isinstance(v, str) else v.shape) for layer, v in values)
 
-    Both directions advance in the same step, the backward one on reversed time. `valid` (T, B, 1)
-    holds the memory at 0 on padding.
+
+def _stack(layers: Sequence[Layer], name: str) -> Array:
+    return np.stack([getattr(layer, name) for layer in layers])
+
+
+def _in_time(layers: Sequence[Any], x: Array, valid: NDArray[np.bool_] | None) -> Array:
+    """One layer of each network over time-major x (M or 1, T, B, P); returns (M, T, B, D * H).
+
+    All networks and both directions advance in the same step, the backward one on reversed time.
+    `valid` (T, B, 1) holds the memory at 0 on padding.
     """
-    steps, batch, _ = x.shape
-    directions, _, units = layer.recurrent.shape
-    x, valid = _both_ways(x, directions), valid if valid is None else _both_ways(valid, directions)
-    gates = x.reshape(directions, steps * batch, -1) @ layer.weights.transpose(0, 2, 1)
-    gates += layer.bias[:, None]
-    gates = gates.reshape(directions, steps, batch, layer.gates, units)
-    if isinstance(layer, Recurrent):
-        out = _lstm(layer, gates, valid)
+    weights, bias = _stack(layers, "weights"), _stack(layers, "bias")  # (M, D, G * H, P)
+    recurrent = _stack(layers, "recurrent")
+    count, directions, _, units = recurrent.shape
+    steps, batch = x.shape[1:3]
+    both = np.stack([x, x[:, ::-1]][:directions], axis=1)  # as each direction meets it
+    gates = both.reshape(len(x), directions, steps * batch, -1) @ weights.transpose(0, 1, 3, 2)
+    gates += bias[:, :, None]
+    gates = gates.reshape(count * directions, steps, batch, layers[0].gates, units)
+    transposed = np.ascontiguousarray(recurrent.transpose(0, 1, 3, 2)).reshape(
+        count * directions, units, -1
+    )
+    if valid is not None:
+        ways = np.stack([valid, valid[::-1]][:directions])
+        valid = np.broadcast_to(ways, (count, *ways.shape)).reshape(-1, *valid.shape)
+    if isinstance(layers[0], Recurrent):
+        peepholes = _stack(layers, "peepholes").reshape(count * directions, 3, units)
+        out = _lstm(transposed, peepholes, gates, valid)
     else:
-        out = _elman(layer, gates, valid)
-    return np.concatenate([out[0], *out[1:, ::-1]], axis=2)
+        out = _elman(transposed, gates, valid)
+    out = out.reshape(count, directions, steps, batch, units)
+    return np.concatenate([out[:, 0], *(out[:, d, ::-1] for d in range(1, directions))], axis=3)
 
 
-def _lstm(layer: Recurrent, gates: Array, valid: NDArray[np.bool_] | None) -> Array:
-    """Run the cells on the gates' input products (D, T, B, 4, H); returns h (D, T, B, H).
+def _lstm(
+    recurrent: Array, peepholes: Array, gates: Array, valid: NDArray[np.bool_] | None
+) -> Array:
+    """Run the cells on the gates' input products (W, T, B, 4, H), W ways; returns h (W, T, B, H).
 
-    Equations: CURRENNT, `LstmLayer`. `gates` is overwritten.
+    `recurrent` is (W, H, 4 H), `peepholes` (W, 3, H). Equations: CURRENNT, `LstmLayer`. `gates` is
+    overwritten.
     """
-    directions, steps, batch, _, units = gates.shape
-    peephole_if, peephole_o = layer.peepholes[:, None, :2], layer.peepholes[:, None, 2]
-    transposed = np.ascontiguousarray(layer.recurrent.transpose(0, 2, 1))
+    ways, steps, batch, _, units = gates.shape
+    peephole_if, peephole_o = peepholes[:, None, :2], peepholes[:, None, 2]
 
-    out: Array = np.empty((directions, steps, batch, units), np.float32)
-    h = np.zeros((directions, batch, units), np.float32)
+    out: Array = np.empty((ways, steps, batch, units), np.float32)
+    h = np.zeros((ways, batch, units), np.float32)
     c = np.zeros_like(h)
-    product = np.empty((directions, batch, 4 * units), np.float32)
+    product = np.empty((ways, batch, 4 * units), np.float32)
     for t in range(steps):
         now = gates[:, t]
-        now += np.matmul(h, transposed, out=product).reshape(now.shape)
+        now += np.matmul(h, recurrent, out=product).reshape(now.shape)
         z, i_and_f, o = now[:, :, 0], now[:, :, 1:3], now[:, :, 3]
         i_and_f += peephole_if * c[:, :, None]
         np.tanh(z, out=z)
@@ -211,34 +247,29 @@ def _lstm(layer: Recurrent, gates: Array, valid: NDArray[np.bool_] | None) -> Ar
     return out
 
 
-def _elman(layer: Elman, gates: Array, valid: NDArray[np.bool_] | None) -> Array:
-    """Run the units on their input products (D, T, B, 1, H), in place; returns h (D, T, B, H)."""
+def _elman(recurrent: Array, gates: Array, valid: NDArray[np.bool_] | None) -> Array:
+    """Run the units on their input products (W, T, B, 1, H), in place; returns h (W, T, B, H)."""
     out = gates[:, :, :, 0]
-    transposed = layer.recurrent.transpose(0, 2, 1)
     for t in range(out.shape[1]):
         h = out[:, t]
         if t:
-            h += out[:, t - 1] @ transposed
+            h += out[:, t - 1] @ recurrent
         np.tanh(h, out=h)
         if valid is not None:
             h *= valid[:, t]
     return out
 
 
-def _both_ways(x: NDArray[Any], directions: int) -> NDArray[Any]:
-    """Time-major x (T, ...) as each direction meets it: (D, T, ...)."""
-    return np.stack([x, x[::-1]][:directions])
-
-
-def _dense(layer: Dense, x: Array) -> Array:
-    """One feedforward layer over x (T, B, P); returns (T, B, N)."""
-    rows = x.reshape(-1, x.shape[2]) @ layer.weights.T
-    rows += layer.bias
-    if layer.activation == "tanh":
+def _dense(layers: Sequence[Any], x: Array) -> Array:
+    """One feedforward layer of each network over x (M or 1, T, B, P); returns (M, T, B, N)."""
+    _, steps, batch, inputs = x.shape
+    rows = x.reshape(len(x), steps * batch, inputs) @ _stack(layers, "weights").transpose(0, 2, 1)
+    rows += _stack(layers, "bias")[:, None]
+    if layers[0].activation == "tanh":
         np.tanh(rows, out=rows)
-    elif layer.activation == "logistic":
+    elif layers[0].activation == "logistic":
         _logistic(rows)
-    return rows.reshape(*x.shape[:2], -1)
+    return rows.reshape(len(layers), steps, batch, -1)
 
 
 def _logistic(x: Array) -> None:

@@ -4,7 +4,7 @@ curve = File2Curve()("song.mp3")
 curve.to_csv("song.csv")
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,16 @@ from numpy.typing import NDArray
 
 from moodcurve import __version__, features
 from moodcurve.audio import SAMPLE_RATE, read_blocks, resample
-from moodcurve.curve import Curve
+from moodcurve.curve import Band, Curve
 from moodcurve.errors import InputError
-from moodcurve.features import FEATURE_NAMES
+from moodcurve.familiarity import STRANGE
+from moodcurve.features import COLUMNS, FEATURE_NAMES
 from moodcurve.fusion import elm_output, supervectors
 from moodcurve.model import DEFAULT, Fusion, Model, load
-from moodcurve.network import Array, Network, forward
-from moodcurve.rows import rows_of
+from moodcurve.network import Array, Network, forward_all
+from moodcurve.rows import all_rows_of
 from moodcurve.sequences import cut, stitch
+from moodcurve.spread import LEVEL
 
 _LOUDNESS = FEATURE_NAMES.index("pcm_RMSenergy_sma_amean")
 
@@ -32,36 +34,63 @@ class Rows2Curve:
         self.model = model if isinstance(model, Model) else load(model)
 
     def __call__(self, rows: np.ndarray, about: dict[str, Any] | None = None) -> Curve:
-        """Predict a curve.
+        """Predict a curve, with its band and the song's familiarity if the model knows them.
 
         Rows whose whole window is digital silence have no emotion to speak of: their value is
-        neutral, 0.
+        neutral, 0, and so are the edges of their band.
 
         Args:
-            rows: (n, 260) features every half-second, columns as `features.FEATURE_NAMES`.
+            rows: (n, 283) features every half-second, columns as `features.COLUMNS`; the first 260
+                do for a model that does not hear harmony.
             about: what else to note in the curve, such as the song's name.
 
         Raises:
             InputError: for rows of another shape, or with NaN or infinity.
         """
         rows = np.asarray(rows)
-        if rows.ndim != 2 or rows.shape[1] != len(FEATURE_NAMES) or not len(rows):
-            raise InputError(f"rows: shape {rows.shape}; give (half-seconds, {len(FEATURE_NAMES)})")
+        widths = (len(FEATURE_NAMES), len(COLUMNS))
+        if rows.ndim != 2 or rows.shape[1] not in widths or not len(rows):
+            raise InputError(f"rows: shape {rows.shape}; give (half-seconds, {len(COLUMNS)})")
         if not np.isfinite(rows).all():
             raise InputError("rows: NaN or infinity among the features; extract them again")
-        standard = self.model.standardise(rows)
+        inputs = self.model.inputs(rows)
+        outputs = network_outputs(self.model, inputs)
+        values = {d: fuse(fusion, outputs[d]) for d, fusion in self.model.fusions.items()}
         silent = rows[:, _LOUDNESS] == 0
-        values = {
-            dimension: np.where(
-                silent, 0.0, np.clip(fuse(fusion, self.model.scales, standard), -1, 1)
-            )
-            for dimension, fusion in self.model.fusions.items()
+        edges, found = self._band(inputs, outputs, values)
+        clipped = {
+            name: np.where(silent, 0.0, np.clip(curve, -1, 1))
+            for name, curve in {**values, **edges}.items()
         }
         return Curve(
-            values["valence"],
-            values["arousal"],
-            about={**(about or {}), **self._origin(), "silent_rows": int(silent.sum())},
+            clipped["valence"],
+            clipped["arousal"],
+            about={**(about or {}), **self._origin(), **found, "silent_rows": int(silent.sum())},
+            band=Band(**{edge: clipped[edge] for edge in edges}) if edges else None,
         )
+
+    def _band(
+        self,
+        inputs: Array,
+        outputs: Mapping[str, NDArray[np.float64]],
+        values: Mapping[str, NDArray[np.float64]],
+    ) -> tuple[dict[str, NDArray[np.float64]], dict[str, Any]]:
+        """The edges of the band by name, and what to note of it; nothing where nobody measured."""
+        if self.model.familiarity is None:
+            return {}, {}
+        distance = self.model.familiarity.distance(inputs)
+        percentile = self.model.familiarity.percentile(distance)
+        found: dict[str, Any] = {
+            "familiarity": {"percentile": round(percentile, 1), "familiar": percentile <= STRANGE}
+        }
+        edges = {}
+        for dimension, fusion in self.model.fusions.items():
+            if fusion.spread is None:
+                return {}, found
+            half = fusion.spread.half_width(outputs[dimension], distance)
+            edges[f"{dimension}_low"] = values[dimension] - half
+            edges[f"{dimension}_high"] = values[dimension] + half
+        return edges, {**found, "band": {"level": LEVEL}}
 
     def _origin(self) -> dict[str, Any]:
         about = self.model.about
@@ -89,7 +118,7 @@ class Audio2Curve:
 
     def of_blocks(self, blocks: Iterable[np.ndarray], about: dict[str, Any]) -> Curve:
         """Predict the curve of mono float32 audio at 44.1 kHz that comes in blocks."""
-        return self.rows2curve(rows_of(blocks, self.rows2curve.model.window), about)
+        return self.rows2curve(all_rows_of(blocks, self.rows2curve.model.window), about)
 
 
 class File2Curve:
@@ -115,31 +144,45 @@ class File2Curve:
         return self.audio2curve.of_blocks(blocks(), {"song": path.stem, "file": path.name})
 
 
-def fuse(fusion: Fusion, scales: tuple[int, ...], rows: Array) -> NDArray[np.float64]:
-    """One dimension's prediction from standardised rows (n, 260): (n,), not yet clipped.
+def network_outputs(model: Model, inputs: Array) -> dict[str, NDArray[np.float64]]:
+    """What the networks of each dimension say of a song's inputs (n, F): (G, S, n) each."""
+    said: dict[int, NDArray[np.float64]] = {}  # of networks that are both dimensions' only once
+    for fusion in model.fusions.values():
+        if id(fusion.groups) not in said:
+            said[id(fusion.groups)] = groups_outputs(fusion.groups, model.scales, inputs)
+    return {d: said[id(f.groups)][..., f.output] for d, f in model.fusions.items()}
 
-    The networks' outputs of each group become supervectors, the supervectors go through the ELM,
-    and the groups' fused predictions are averaged (paper, sections 2.3 and 3.5).
+
+def fuse(fusion: Fusion, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
+    """One dimension's prediction from its networks' outputs (G, S, n): (n,), not yet clipped.
+
+    The outputs of each group become supervectors, the supervectors go through the ELM, and the
+    groups' fused predictions are averaged (paper, sections 2.3 and 3.5).
     """
-    fused = [
-        elm_output(
-            supervectors(scale_outputs(group, scales, rows)),
-            fusion.elm_weights,
-            fusion.elm_bias,
-            fusion.elm_beta,
-        )
-        for group in fusion.groups
-    ]
+    elm = fusion.elm_weights, fusion.elm_bias, fusion.elm_beta
+    fused = [elm_output(supervectors(group), *elm) for group in outputs]
     mean: NDArray[np.float64] = np.mean(fused, axis=0, dtype=np.float64)
     return mean
 
 
-def scale_outputs(
-    networks: tuple[Network, ...], scales: tuple[int, ...], rows: Array
+def groups_outputs(
+    groups: Sequence[Sequence[Network]], scales: Sequence[int], inputs: Array
 ) -> NDArray[np.float64]:
-    """Outputs (S, n) of one network a scale on a song cut into that scale's sequences."""
-    outputs = [
-        stitch(forward(network, cut(rows, scale)), len(rows))[:, 0]
-        for network, scale in zip(networks, scales, strict=True)
-    ]
-    return np.array(outputs, np.float64)
+    """Outputs (G, S, n, N) of groups of one network a scale on a song's inputs (n, F).
+
+    The song is cut into sequences of each scale's length; all groups' networks of a scale run at
+    once.
+    """
+    found = []
+    for scale, networks in zip(scales, zip(*groups, strict=True), strict=True):
+        pieces = forward_all(networks, cut(inputs, scale))
+        found.append([stitch(said, len(inputs)) for said in pieces])
+    return np.array(found, np.float64).swapaxes(0, 1)
+
+
+def scale_outputs(
+    networks: Sequence[Network], scales: Sequence[int], inputs: Array
+) -> NDArray[np.float64]:
+    """First outputs (S, n) of one network a scale on a song's inputs (n, F)."""
+    found: NDArray[np.float64] = groups_outputs((networks,), scales, inputs)[0, ..., 0]
+    return found

@@ -41,5 +41,6 @@ def save_model(
         for d, dimension in enumerate(DIMENSIONS)
     }
     limit = results.recipe.preset.limit
-    model = Model(SCALES, WINDOW, material.mean, material.deviation, limit, fusions, about)
+    moments = material.mean, material.deviation
+    model = Model(SCALES, WINDOW, (), *moments, limit, fusions, None, about)
     save(model, run / "model")
