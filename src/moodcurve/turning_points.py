@@ -36,7 +36,9 @@ def best_pieces(values: NDArray[np.float64], penalty: float, shortest: int) -> l
     values = values - values.mean(axis=1, keepdims=True)  # differences of sums lose fewer digits
     sums = np.concatenate([np.zeros((dimensions, 1)), values.cumsum(axis=1)], axis=1)
     squares = np.concatenate([[0], (values**2).sum(axis=0).cumsum()])
-    best = np.full(n + 1, -penalty)  # the least cost of the first k values; one piece costs nothing
+    best = np.full(
+        n + 1, -float(penalty)
+    )  # the least cost of the first k values; one piece costs nothing
     begins = np.zeros(n + 1, int)  # where the last piece of that partition starts
     # The starts still in question, a column each: place, cost less squares, sums, dropped at.
     starts = np.empty((3 + dimensions, n + 1))
