@@ -20,14 +20,16 @@ _LINES = 8
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """How far off a curve may be: between what the truth lies, at the level in `Curve.about`.
+    """How far off a curve may be: the range in which the mean of many listeners lies.
 
-    The truth is the mean of many listeners; `about["band"]["level"]` says what share of it lies in
-    the band.
+    It does so for the share `about["band"]["level"]` of half-seconds, of music like that the model
+    learned from; whoever gives a curve a band gives it that level too.
 
     Attributes:
-        valence_low: (n,) in [-1, 1], the lower edge.
-        valence_high: (n,) in [-1, 1], the upper edge; so for arousal.
+        valence_low: (n,) in [-1, 1], the lower edge of valence.
+        valence_high: (n,) in [-1, 1], its upper edge, at least the lower.
+        arousal_low: (n,), so for arousal.
+        arousal_high: (n,).
     """
 
     valence_low: NDArray[np.float64]
