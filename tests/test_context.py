@@ -19,7 +19,7 @@ def context(chroma, width=1):
 
 
 def test_without_contexts_the_official_features_stay_as_they_are():
-    rows = np.random.default_rng(0).normal(size=(5, 283))
+    rows = np.random.default_rng(0).normal(size=(5, 283)).astype(np.float32)
     assert (in_context(rows, ()) == rows[:, :260]).all()
     assert (in_context(rows[:, :260], ()) == rows[:, :260]).all()
 

@@ -79,15 +79,15 @@ def test_a_model_without_limit(model, tmp_path):
     again = load(tmp_path / "m")
     assert again.limit is None
     far = model.mean + 100 * model.deviation
-    assert again.standardise(far[None]).min() > 99
-    assert model.standardise(far[None]).max() == model.limit
+    assert again.inputs(far[None]).min() > 99
+    assert model.inputs(far[None]).max() == model.limit
 
 
 def test_standardise_by_hand(model):
     rows = np.stack(
         [model.mean, model.mean + 2 * model.deviation, model.mean - 9 * model.deviation]
     )
-    found = model.standardise(rows)
+    found = model.inputs(rows)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found[:, :3], [[0] * 3, [2] * 3, [-5] * 3], atol=1e-5)
 
@@ -162,10 +162,10 @@ def test_weights_are_never_unpickled(bundle, kind):
 
 def test_another_format(model, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(bundles, "FORMAT", 2)
+        patch.setattr(bundles, "FORMAT", 3)
         patch.setattr(bundles, "__version__", "9.9")
         save(model, tmp_path / "new")
-    refused(tmp_path / "new", r"a model of format 2, made with moodcurve 9\.9; .* reads format 1")
+    refused(tmp_path / "new", r"a model of format 3, made with moodcurve 9\.9; .* reads format 2")
 
 
 def test_other_features(model, tmp_path, monkeypatch):

@@ -11,7 +11,7 @@ from moodcurve.audio import SAMPLE_RATE, read
 from moodcurve.features import FEATURE_NAMES, VERSION
 from moodcurve.model import save
 from moodcurve.network import forward
-from moodcurve.rows import rows_of
+from moodcurve.rows import all_rows_of
 
 LOUDNESS = FEATURE_NAMES.index("pcm_RMSenergy_sma_amean")
 
@@ -98,7 +98,7 @@ def test_silence_is_neutral(model):
 
 @pytest.mark.parametrize("shape", [(0, 260), (5, 259), (260,), (1, 5, 260)])
 def test_rows_of_another_shape(model, shape):
-    with pytest.raises(InputError, match=r"rows: shape .*; give \(half-seconds, 260\)"):
+    with pytest.raises(InputError, match=r"rows: shape .*; give \(half-seconds, 283\)"):
         Rows2Curve(model)(np.ones(shape))
 
 
@@ -132,7 +132,7 @@ def test_where_a_curve_comes_from(model):
 
 def test_the_ladder_agrees(model, song):
     audio = read(song)
-    by_rows = Rows2Curve(model)(rows_of([audio]))
+    by_rows = Rows2Curve(model)(all_rows_of([audio]))
     by_audio = Audio2Curve(model)(audio, SAMPLE_RATE)
     by_file = File2Curve(model)(str(song))
     for curve in (by_audio, by_file):

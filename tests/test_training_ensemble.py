@@ -12,14 +12,20 @@ from moodcurve.corpora.rows import LabelledRows
 from moodcurve.elm import ELMRegressor
 from moodcurve.evaluate import compare, constant
 from moodcurve.features import FEATURE_NAMES
-from moodcurve.fusion import supervectors
+from moodcurve.fusion import elm_output, supervectors
 from moodcurve.metrics import rmse
 from moodcurve.model import DIMENSIONS, load, save
 from moodcurve.network import forward, to_arrays
 from moodcurve.predict import scale_outputs
 from moodcurve.sequences import cut, stitch
 from moodcurve.training import ensemble, presets
-from moodcurve.training.ensemble import learned, sequences, train_model, train_on_songs
+from moodcurve.training.ensemble import (
+    learned,
+    sequences,
+    song_weights,
+    train_model,
+    train_on_songs,
+)
 from moodcurve.training.partitions import validation_sets
 from moodcurve.training.presets import PRESETS
 
@@ -55,6 +61,7 @@ TINY = replace(
     partitions=2,
     share=0.5,
     limit=4.0,
+    joint=False,
     elm_nodes=12,
     elm_ridge=0.1,
     settings=replace(DEFAULT.settings, epochs=2, batch=10, noise=0.1),
@@ -122,7 +129,7 @@ def test_what_the_model_says_of_itself(here, tmp_path):
     left_out = [FEATURE_NAMES.index(name) for name in TINY.left_out]
     assert left_out
     expected[left_out] = np.inf
-    assert (model.standardise(rows)[:, left_out] == 0).all()
+    assert (model.inputs(rows)[:, left_out] == 0).all()
     np.testing.assert_allclose(model.deviation, expected, rtol=1e-5)
     assert (model.about["name"], model.about["licence"]) == ("tiny", "CC0")
     training = model.about["training"]
@@ -188,7 +195,7 @@ def test_static_and_dynamic_labels_together(here):
 
 def test_networks_and_fusion_see_the_songs_they_should(here, monkeypatch):
     """The networks: all but their partition's. The ELM: each group's own validation songs."""
-    songs, starts, seen, fitted = corpus(), [], [], []
+    songs, starts, seen, fitted, weights_of = corpus(), [], [], [], []
     real_train, real_fit = ensemble.train, ELMRegressor.fit
 
     def watch_train(start, training, validation, *rest):
@@ -196,16 +203,17 @@ def test_networks_and_fusion_see_the_songs_they_should(here, monkeypatch):
         seen.append((training, validation))
         return real_train(start, training, validation, *rest)
 
-    def watch_fit(self, x, y):
+    def watch_fit(self, x, y, weights):
         fitted.append((x, y))
-        return real_fit(self, x, y)
+        weights_of.append(weights)
+        return real_fit(self, x, y, weights)
 
     monkeypatch.setattr(ensemble, "train", watch_train)
     monkeypatch.setattr(ELMRegressor, "fit", watch_fit)
     model = train_on_songs(songs, TINY, "tiny", [], seed=5)
 
     sets = validation_sets([s.song for s in songs], 2, 0.5, np.random.default_rng(5))
-    standard = [model.standardise(song.rows) for song in songs]
+    standard = [model.inputs(song.rows) for song in songs]
 
     def rows_in(data):
         return {row.tobytes() for row in data.inputs[data.mask]}
@@ -219,7 +227,7 @@ def test_networks_and_fusion_see_the_songs_they_should(here, monkeypatch):
     assert len(seen) == len(set(starts)) == 2 * len(SCALES) * 2
 
     for d, dimension in enumerate(DIMENSIONS):
-        x, y = fitted[d]
+        x, y = fitted[3 * d + 2]  # after two of one partition each, which say how far off they are
         expected_x, expected_y = [], []
         for group, held in zip(model.fusions[dimension].groups, sets, strict=True):
             for k in held:
@@ -234,18 +242,24 @@ def test_networks_and_fusion_see_the_songs_they_should(here, monkeypatch):
         errors = model.about["training"]["validation_rmse"][dimension]
         assert errors["constant"] == round(float(np.std(y)), 4)
         assert errors["scale 30"] == round(rmse(y, x[:, 6]), 4)
-        assert errors["fused"] < errors["constant"]
+        said = [  # what each partition's songs are said to be by an ELM of the other's
+            ELMRegressor(TINY.elm_nodes, TINY.elm_ridge, random_state=5)
+            .fit(*fitted[3 * d + p], weights_of[3 * d + p])
+            .predict(fitted[3 * d + 1 - p][0])
+            for p in range(2)
+        ]
+        assert errors["fused"] == round(rmse(y, np.concatenate(said)), 4)
 
 
 def test_unlabelled_rows_are_not_fitted(here, monkeypatch):
     fitted = []
     real_fit = ELMRegressor.fit
     monkeypatch.setattr(
-        ELMRegressor, "fit", lambda self, x, y: fitted.append(y) or real_fit(self, x, y)
+        ELMRegressor, "fit", lambda self, x, y, w: fitted.append(y) or real_fit(self, x, y, w)
     )
     songs = [make_song(k, 40, labelled="middle") for k in range(4)]
     train_on_songs(songs, TINY, "tiny", [])
-    assert [len(y) for y in fitted] == [80, 80]
+    assert [len(y) for y in fitted] == [40, 40, 80] * 2  # each partition, and both
 
 
 def test_sequences():
@@ -282,6 +296,72 @@ def test_what_was_learned(here):
     (fused,) = (line for line in lines if line.split()[0] == "fused")
     assert fused.split()[1:] == [f"{errors[dimension]['fused']:.3f}" for dimension in DIMENSIONS]
     assert {line.split()[0] for line in lines} >= {"scale", "fused", "constant"}
+
+
+def test_networks_of_both_dimensions(here, tmp_path):
+    """One network for both, each fusion with an output of its own; kept once on disk."""
+    songs = corpus()
+    model = train_on_songs(songs, replace(TINY, joint=True), "joint", [])
+    assert model.joint
+    valence, arousal = (model.fusions[dimension] for dimension in DIMENSIONS)
+    assert (valence.output, arousal.output) == (0, 1)
+    assert valence.groups[0][0].outputs == 2
+    save(model, tmp_path / "bundle")
+    again = load(tmp_path / "bundle")
+    assert again.joint
+    rows = songs[5].rows
+    for curve in (Rows2Curve(model)(rows), Rows2Curve(again)(rows)):
+        inputs = model.inputs(rows)
+        for dimension, fusion in model.fusions.items():
+            said = [
+                np.array(
+                    [
+                        stitch(forward(network, cut(inputs, scale)), len(rows))[:, fusion.output]
+                        for network, scale in zip(group, SCALES, strict=True)
+                    ],
+                    float,
+                )
+                for group in fusion.groups
+            ]
+            fused = [
+                elm_output(supervectors(s), fusion.elm_weights, fusion.elm_bias, fusion.elm_beta)
+                for s in said
+            ]
+            expected = np.clip(np.mean(fused, axis=0), -1, 1)
+            np.testing.assert_allclose(getattr(curve, dimension), expected, atol=1e-5)
+
+
+def test_harmony_is_heard_where_all_songs_have_it(here):
+    """Songs with rows of 283 columns; one without, and nobody's harmony is looked at."""
+    rng = np.random.default_rng(3)
+    songs = [
+        replace(song, rows=np.hstack([song.rows, rng.random((len(song.rows), 23), np.float32)]))
+        for song in corpus()
+    ]
+    preset = replace(TINY, contexts=(4, 30))
+    model = train_on_songs(songs, preset, "hears", [])
+    assert model.contexts == (4, 30)
+    assert model.mean.shape == (290,)
+    with pytest.raises(InputError, match="hears harmony"):
+        Rows2Curve(model)(songs[3].rows[:, :260])
+    songs[0] = songs[0].official()
+    model = train_on_songs(songs, preset, "does not", [])
+    assert model.contexts == ()
+    assert len(Rows2Curve(model)(songs[3].rows).valence) == len(songs[3].rows)
+
+
+def test_song_weights():
+    """A song of 4 times as many labelled rows counts twice as much at 0.5; rows count 1 on average.
+
+    Of 10 and 40 rows: w, w / 2 with 10 w + 40 w / 2 = 50.
+    """
+    songs = [make_song(0, 10), make_song(1, 40)]
+    np.testing.assert_allclose(song_weights(songs, 0.0), [1, 1])
+    np.testing.assert_allclose(song_weights(songs, 0.5), [5 / 3, 5 / 6])
+    np.testing.assert_allclose(song_weights(songs, 1.0), [2.5, 0.625])
+    found = sequences(songs, None, 10, balance=0.5)
+    assert found.targets.shape == (5, 10, 2)
+    np.testing.assert_allclose(found.weights, [5 / 3, *[5 / 6] * 4], rtol=1e-6)
 
 
 def test_too_few_songs(here):

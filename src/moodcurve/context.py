@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from moodcurve.errors import InputError
 from moodcurve.features import COLUMNS, FEATURE_NAMES, HARMONY_NAMES
 from moodcurve.features.harmony import PITCH_CLASSES
+from moodcurve.network import Array
 
 Float64 = NDArray[np.float64]
 
@@ -30,8 +31,10 @@ def input_names(contexts: tuple[int, ...]) -> tuple[str, ...]:
     )
 
 
-def in_context(rows: NDArray[np.floating], contexts: tuple[int, ...]) -> Float64:
-    """Rows (n, 283), or (n, 260) if there are no contexts -> (n, 260 + 15 C), as `input_names`.
+def in_context(rows: NDArray[np.floating], contexts: tuple[int, ...]) -> Array:
+    """Rows (n, 283), or (n, 260) if there are no contexts -> float32 (n, 260 + 15 C).
+
+    Columns as `input_names`.
 
     For each context of w half-seconds, w / 2 to either side (fewer at a song's ends):
 
@@ -43,7 +46,7 @@ def in_context(rows: NDArray[np.floating], contexts: tuple[int, ...]) -> Float64
     Raises:
         InputError: for rows without harmony, where there are contexts.
     """
-    official = np.asarray(rows[:, : len(FEATURE_NAMES)], np.float64)
+    official = np.asarray(rows[:, : len(FEATURE_NAMES)], np.float32)
     if not contexts:
         return official
     if rows.shape[1] != len(COLUMNS):
@@ -52,11 +55,11 @@ def in_context(rows: NDArray[np.floating], contexts: tuple[int, ...]) -> Float64
             f"give the {len(COLUMNS)} that come of audio"
         )
     harmony = np.asarray(rows[:, len(FEATURE_NAMES) :], np.float64)
-    found = [official]
+    found = []
     for width in contexts:
         mean = centred_mean(harmony, width)
         found += [_keys(mean[:, :PITCH_CLASSES]), mean[:, PITCH_CLASSES:]]
-    return np.hstack(found)
+    return np.hstack([official, np.hstack(found).astype(np.float32)])
 
 
 def centred_mean(values: Float64, width: int) -> Float64:

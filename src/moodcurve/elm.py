@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from moodcurve.fusion import elm_output, logistic
 
@@ -56,7 +56,7 @@ class ELMRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.ridge = ridge
         self.random_state = random_state
 
-    def fit(self, X: ArrayLike, y: ArrayLike) -> Self:
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
         """Draw the hidden layer and solve for the output weights.
 
         Parameters
@@ -65,6 +65,8 @@ class ELMRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             inputs
         y : (n,) or (n, K)
             targets
+        sample_weight : (n,) or None
+            what each squared error counts; None is 1
 
         Raises
         ------
@@ -80,7 +82,13 @@ class ELMRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.weights_: Array = random.uniform(-1, 1, (x.shape[1], self.n_hidden))
         self.bias_: Array = random.uniform(-1, 1, self.n_hidden)
         hidden = logistic(x @ self.weights_ + self.bias_)
-        self.beta_: Array = _solve(hidden, np.asarray(targets, dtype=np.float64), float(self.ridge))
+        targets = np.asarray(targets, dtype=np.float64)
+        if sample_weight is not None:
+            weight = _check_sample_weight(sample_weight, x, dtype=np.float64)
+            root = np.sqrt(weight)
+            hidden = hidden * root[:, np.newaxis]
+            targets = (targets.T * root).T
+        self.beta_: Array = _solve(hidden, targets, float(self.ridge))
         return self
 
     def predict(self, X: ArrayLike) -> Array:

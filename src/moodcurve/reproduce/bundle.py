@@ -33,10 +33,9 @@ def save_model(
     fusions = {
         dimension: Fusion(
             tuple(tuple(network_of(job, run) for job in group) for group in fused[d].groups),
-            *(
-                array.astype(np.float32)
-                for array in (fused[d].elm.weights_, fused[d].elm.bias_, fused[d].elm.beta_)
-            ),
+            fused[d].elm.weights_.astype(np.float32),
+            fused[d].elm.bias_.astype(np.float32),
+            fused[d].elm.beta_.astype(np.float32),
         )
         for d, dimension in enumerate(DIMENSIONS)
     }

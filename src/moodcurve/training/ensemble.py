@@ -1,29 +1,34 @@
 """Train a whole model: networks at every scale and partition, and the ELM that fuses them.
 
-For each dimension, each scale and each partition one network is trained on the songs outside the
-partition's validation set, and stopped early on that set (paper, section 3.2). The networks of one
-partition are a group. The ELM learns from what each group says about its own validation songs,
-which it was not trained on (section 3.4).
+For each dimension (or both at once), each scale and each partition one network is trained on the
+songs outside the partition's validation set, and stopped early on that set (paper, section 3.2).
+The networks of one partition are a group. The ELM learns from what each group says about its own
+validation songs, which it was not trained on (section 3.4). From the same songs comes how far off
+predictions are: there by an ELM that learned from the other partitions' songs only.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
+from moodcurve.context import in_context
 from moodcurve.corpora.folder import Corpus
 from moodcurve.corpora.rows import LabelledRows, labelled_rows
 from moodcurve.elm import ELMRegressor
 from moodcurve.errors import InputError
-from moodcurve.features import FEATURE_NAMES, WINDOW
+from moodcurve.features import COLUMNS, FEATURE_NAMES, WINDOW
 from moodcurve.fusion import supervectors
 from moodcurve.metrics import rmse
-from moodcurve.model import DIMENSIONS, Fusion, Model
+from moodcurve.model import DIMENSIONS, Fusion, Model, standardise
 from moodcurve.network import Array, Network
-from moodcurve.predict import scale_outputs
+from moodcurve.predict import groups_outputs
 from moodcurve.sequences import cut, pad
+from moodcurve.spread import terms
+from moodcurve.training.calibration import fit_familiarity, fit_spread
 from moodcurve.training.loop import Sequences, one_thread, train
 from moodcurve.training.network import initial_network
 from moodcurve.training.partitions import Indices, validation_sets
@@ -35,9 +40,12 @@ UNKNOWN_LICENCE = "not stated; the terms of the training data may apply"
 
 @dataclass(frozen=True)
 class Job:
-    """One network to train: dimension 0 or 1, scale in half-seconds, number of the partition."""
+    """One network to train: scale in half-seconds, number of the partition.
 
-    dimension: int
+    The dimension is 0 or 1; None for a network of both.
+    """
+
+    dimension: int | None
     scale: int
     partition: int
 
@@ -68,20 +76,26 @@ def train_on_songs(
     The same seed gives the same model whatever the number of processes. `corpora` are named in
     the manifest. Raises InputError where the songs are too few for the preset's partitions.
     """
-    mean, deviation = moments(songs)
+    contexts = preset.contexts if all(s.rows.shape[1] == len(COLUMNS) for s in songs) else ()
+    seen = [replace(s, rows=in_context(s.rows, contexts)) for s in songs]
+    mean, deviation = moments(seen)
     deviation[[FEATURE_NAMES.index(name) for name in preset.left_out]] = np.inf
-    model = Model(SCALES, WINDOW, mean, deviation, preset.limit, {}, {})
-    standard = [LabelledRows(s.song, model.standardise(s.rows), s.labels) for s in songs]
+    standard = [replace(s, rows=standardise(s.rows, mean, deviation, preset.limit)) for s in seen]
     rng = np.random.default_rng(seed)
     sets = validation_sets([s.song for s in songs], preset.partitions, preset.share, rng)
-    jobs = [Job(d, scale, p) for scale in SCALES[::-1] for d in (0, 1) for p in range(len(sets))]
+    whose = (None,) if preset.joint else (0, 1)
+    jobs = [Job(d, scale, p) for scale in SCALES[::-1] for d in whose for p in range(len(sets))]
     networks = dict(_train_all(jobs, standard, sets, preset, seed))
+    groups = {
+        d: tuple(tuple(networks[Job(d, scale, p)] for scale in SCALES) for p in range(len(sets)))
+        for d in whose
+    }
+    familiarity, distances = fit_familiarity([s.rows for s in standard], sets)
     fusions, figures = {}, {}
     for d, dimension in enumerate(DIMENSIONS):
-        groups = tuple(
-            tuple(networks[Job(d, scale, p)] for scale in SCALES) for p in range(len(sets))
-        )
-        fusions[dimension], figures[dimension] = _fuse(d, groups, standard, sets, preset, seed)
+        own, output = (groups[None], d) if preset.joint else (groups[d], 0)
+        held = _held_out(d, output, own, standard, sets, distances)
+        fusions[dimension], figures[dimension] = _fuse(own, output, held, preset, seed)
     labels = np.concatenate([s.labels for s in songs])
     about = {
         "name": name,
@@ -95,7 +109,8 @@ def train_on_songs(
         },
         "figures": {},
     }
-    return Model(SCALES, WINDOW, mean, deviation, preset.limit, fusions, about)
+    limit = preset.limit
+    return Model(SCALES, WINDOW, contexts, mean, deviation, limit, fusions, familiarity, about)
 
 
 def learned(model: Model) -> str:
@@ -103,7 +118,7 @@ def learned(model: Model) -> str:
     training = model.about["training"]
     errors = training["validation_rmse"]
     lines = [
-        f"{training['songs']} songs, {training['labelled_rows']} labelled half-seconds; "
+        f"{training['songs']} songs, {training['labelled_rows']} labelled half-seconds",
         "RMSE on songs held out for validation:",
         f"{'':14}{'valence':>9}{'arousal':>9}",
     ]
@@ -111,8 +126,8 @@ def learned(model: Model) -> str:
         cells = "".join(f"{errors[dimension][system]:9.3f}" for dimension in DIMENSIONS)
         lines.append(f"  {system:12}{cells}")
     lines.append(
-        "(the networks were stopped, and the fusion was fitted, on these songs:\n"
-        "measure on others with `moodcurve evaluate`)"
+        "(the networks were stopped on these songs, the fusion learned from the\n"
+        "other sets' of them: measure on others with `moodcurve evaluate`)"
     )
     return "\n".join(lines)
 
@@ -149,62 +164,125 @@ def _train_all(
 
 def _train_one(job: Job) -> Network:
     songs, sets, preset, seed = _shared
-    rng = np.random.default_rng([seed, job.dimension, job.scale, job.partition])
+    which = len(DIMENSIONS) if job.dimension is None else job.dimension
+    rng = np.random.default_rng([seed, which, job.scale, job.partition])
     held = set(sets[job.partition].tolist())
     training = [song for number, song in enumerate(songs) if number not in held]
     validation = [songs[number] for number in sorted(held)]
-    start = initial_network(songs[0].rows.shape[1], preset.layers, preset.units, rng, preset.sigma)
+    outputs = len(DIMENSIONS) if job.dimension is None else 1
+    start = initial_network(
+        songs[0].rows.shape[1], preset.layers, preset.units, rng, preset.sigma, outputs
+    )
     network, _ = train(
         start,
-        sequences(training, job.dimension, job.scale),
-        sequences(validation, job.dimension, job.scale),
+        sequences(training, job.dimension, job.scale, preset.balance),
+        sequences(validation, job.dimension, job.scale, preset.balance),
         preset.settings,
         rng,
     )
     return network
 
 
-def sequences(songs: Sequence[LabelledRows], dimension: int, scale: int) -> Sequences:
+def sequences(
+    songs: Sequence[LabelledRows], dimension: int | None, scale: int, balance: float = 0.0
+) -> Sequences:
     """Cut songs into sequences of `scale` half-seconds; those without any label are left out.
 
-    A song shorter than that is one sequence, padded and masked.
+    A song shorter than that is one sequence, padded and masked. Targets are of one dimension, or
+    of both for None. For `balance` see `Preset`.
     """
-    rows, labels = [], []
-    for song in songs:
+    rows, labels, weights = [], [], []
+    wanted = slice(None) if dimension is None else slice(dimension, dimension + 1)
+    for song, weight in zip(songs, song_weights(songs, balance), strict=True):
         pieces = cut(song.rows, scale)
-        targets = cut(song.labels[:, dimension : dimension + 1], scale)
+        targets = cut(song.labels[:, wanted], scale)
         labelled = ~np.isnan(targets).all(axis=(1, 2))
         rows += list(pieces[labelled])
         labels += list(targets[labelled])
+        weights += [weight] * int(labelled.sum())
     inputs, mask = pad(rows, scale)
-    return Sequences(inputs, pad(labels, scale)[0], mask)
+    targets = pad(labels, scale)[0]
+    return Sequences(inputs, targets, mask, np.array(weights, np.float32) if balance else None)
+
+
+def song_weights(songs: Sequence[LabelledRows], balance: float) -> NDArray[np.float64]:
+    """What each row of each song counts, (S,): n^-balance for n labelled rows, on average 1."""
+    counts = np.array([max(1, (~np.isnan(s.labels[:, 0])).sum()) for s in songs], np.float64)
+    weights = counts**-balance
+    mean: NDArray[np.float64] = weights * counts.sum() / (weights * counts).sum()
+    return mean
+
+
+class _HeldOut(NamedTuple):
+    """What a group says of one of its own validation songs, m labelled half-seconds."""
+
+    partition: int
+    outputs: NDArray[np.float64]  # (S, m)
+    vectors: NDArray[np.float64]  # (m, 3 S), supervectors
+    terms: NDArray[np.float64]  # (m, 3), of the variance
+    labels: NDArray[np.float64]  # (m,)
+
+
+def _held_out(
+    dimension: int,
+    output: int,
+    groups: Sequence[Sequence[Network]],
+    songs: Sequence[LabelledRows],
+    sets: Sequence[Indices],
+    distances: NDArray[np.float64],
+) -> list[_HeldOut]:
+    """What each group says of one dimension of its own validation songs, song by song."""
+    found = []
+    for p, (group, members) in enumerate(zip(groups, sets, strict=True)):
+        for number in members:
+            song = songs[number]
+            said = groups_outputs((group,), SCALES, song.rows)[..., output]
+            there = ~np.isnan(song.labels[:, dimension])
+            found.append(
+                _HeldOut(
+                    p,
+                    said[0][:, there],
+                    supervectors(said[0])[there],
+                    terms(said, distances[number])[there],
+                    song.labels[there, dimension].astype(np.float64),
+                )
+            )
+    return found
 
 
 def _fuse(
-    dimension: int,
     groups: tuple[tuple[Network, ...], ...],
-    songs: Sequence[LabelledRows],
-    sets: Sequence[Indices],
+    output: int,
+    held: Sequence[_HeldOut],
     preset: Preset,
     seed: int,
 ) -> tuple[Fusion, dict[str, float]]:
-    """Train the ELM on each group's outputs for its own validation songs.
+    """Train the ELM on what the groups say of songs held out, and measure how far off that is.
 
-    Returns the fusion and the validation RMSE: of each scale, of the fusion, of the constant.
+    Returns the fusion and the validation RMSE: of each scale, of the fusion, of the constant. The
+    fusion's, and its spread, are of ELMs that learned from the other partitions' songs.
     """
-    vectors, outputs, labels = [], [], []
-    for group, members in zip(groups, sets, strict=True):
-        for number in members:
-            song = songs[number]
-            found = scale_outputs(group, SCALES, song.rows)
-            labelled = ~np.isnan(song.labels[:, dimension])
-            vectors.append(supervectors(found)[labelled])
-            outputs.append(found.T[labelled])
-            labels.append(song.labels[labelled, dimension])
-    x, o, y = np.concatenate(vectors), np.concatenate(outputs), np.concatenate(labels)
-    elm = ELMRegressor(preset.elm_nodes, preset.elm_ridge, random_state=seed).fit(x, y)
+
+    def fit(members: Sequence[_HeldOut]) -> ELMRegressor:
+        weights = [np.full(len(h.labels), len(h.labels) ** -preset.balance) for h in members]
+        counts = np.concatenate(weights)
+        elm = ELMRegressor(preset.elm_nodes, preset.elm_ridge, random_state=seed)
+        labels = np.concatenate([h.labels for h in members])
+        return elm.fit(np.concatenate([h.vectors for h in members]), labels, counts / counts.mean())
+
+    others = [fit([h for h in held if h.partition != p] or held) for p in range(len(groups))]
+    errors = [others[h.partition].predict(h.vectors) - h.labels for h in held]
+    elm = fit(held)
+    y, o = np.concatenate([h.labels for h in held]), np.concatenate([h.outputs.T for h in held])
     figures = {f"scale {scale}": rmse(y, o[:, s]) for s, scale in enumerate(SCALES)}
-    figures["fused"] = rmse(y, elm.predict(x))
+    figures["fused"] = rmse(y, y + np.concatenate(errors))
     figures["constant"] = rmse(y, np.full_like(y, y.mean()))
-    fusion = Fusion(groups, *(a.astype(np.float32) for a in (elm.weights_, elm.bias_, elm.beta_)))
+    fusion = Fusion(
+        groups,
+        elm.weights_.astype(np.float32),
+        elm.bias_.astype(np.float32),
+        elm.beta_.astype(np.float32),
+        output,
+        fit_spread(errors, [h.terms for h in held]),
+    )
     return fusion, {key: round(float(value), 4) for key, value in figures.items()}

@@ -25,12 +25,13 @@ class Sequences:
     """Training or validation data, padded on the right to the longest sequence.
 
     `targets` are NaN where a frame has no label; `mask` is false on padding. Frames without label
-    and padding have no error.
+    and padding have no error. `weights` are what a sequence's squared error counts; 1 without them.
     """
 
     inputs: Array  # (N, T, F)
     targets: Array  # (N, T, K)
     mask: NDArray[np.bool_]  # (N, T)
+    weights: Array | None = None  # (N,)
 
     def __len__(self) -> int:
         return len(self.mask)
@@ -151,8 +152,10 @@ def evaluate(model: BLSTM, sequences: Sequences, batch: int = 50) -> float:
     """Return half the squared error of the model on the sequences, divided by their number."""
     with torch.no_grad():
         total = sum(
-            _half_squared_error(model(inputs, mask), targets, mask).item()
-            for inputs, targets, mask in _batches(sequences, np.arange(len(sequences)), batch)
+            _half_squared_error(model(inputs, mask), targets, mask, weights).item()
+            for inputs, targets, mask, weights in _batches(
+                sequences, np.arange(len(sequences)), batch
+            )
         )
     return total / max(1, len(sequences))
 
@@ -184,10 +187,10 @@ def _train_epoch(
         if settings.error == "mean":
             scale /= max(1, _labels(sequences, members))
         optimiser.zero_grad()
-        for inputs, targets, mask in _batches(sequences, members, settings.batch):
+        for inputs, targets, mask, weights in _batches(sequences, members, settings.batch):
             if settings.noise:
                 inputs += settings.noise * torch.randn(inputs.shape, generator=noise)
-            error = _half_squared_error(model(inputs, mask), targets, mask)
+            error = _half_squared_error(model(inputs, mask), targets, mask, weights)
             torch.autograd.backward(scale * error)
             total += error.item()
         optimiser.step()
@@ -196,8 +199,8 @@ def _train_epoch(
 
 def _batches(
     sequences: Sequences, members: NDArray[np.int64], batch: int
-) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Yield inputs, targets and mask of `batch` members at a time, cut to their longest."""
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
+    """Yield inputs, targets, mask, weights of `batch` members at a time, cut to their longest."""
     for start in range(0, len(members), batch):
         chosen = members[start : start + batch]
         mask = sequences.mask[chosen]
@@ -206,13 +209,19 @@ def _batches(
             torch.from_numpy(sequences.inputs[chosen, :steps]),
             torch.from_numpy(sequences.targets[chosen, :steps]),
             torch.from_numpy(mask[:, :steps]),
+            None if sequences.weights is None else torch.from_numpy(sequences.weights[chosen]),
         )
 
 
-def _half_squared_error(outputs: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+def _half_squared_error(
+    outputs: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+) -> Tensor:
     """Sum half the squared error over the labelled frames; the others give no gradient."""
     labelled = mask.unsqueeze(2) & ~targets.isnan()
-    return 0.5 * torch.where(labelled, outputs - targets.nan_to_num(), 0).square().sum()
+    squares = torch.where(labelled, outputs - targets.nan_to_num(), 0).square()
+    if weights is not None:
+        squares = squares * weights[:, None, None]
+    return 0.5 * squares.sum()
 
 
 def _labels(sequences: Sequences, members: NDArray[np.int64]) -> int:

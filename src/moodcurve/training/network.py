@@ -25,9 +25,14 @@ _through_tanh = torch.ops.aten.tanh_backward.grad_input
 
 
 def initial_network(
-    features: int, layers: int, units: int, rng: np.random.Generator, sigma: float = 0.1
+    features: int,
+    layers: int,
+    units: int,
+    rng: np.random.Generator,
+    sigma: float = 0.1,
+    outputs: int = 1,
 ) -> Network:
-    """Draw a network at random: BLSTM layers and one linear output.
+    """Draw a network at random: BLSTM layers and linear outputs.
 
     `units` is the size of a layer, both directions together. Every weight, bias and peephole comes
     from N(0, sigma), CURRENNT's `weights_dist = normal`. Raises InputError for odd `units`.
@@ -37,7 +42,7 @@ def initial_network(
             f"cannot build {layers} BLSTM layers of {units} units; "
             "give at least one layer and an even number of units, half for each direction"
         )
-    return _draw_stack(Recurrent, features, layers, (2, units // 2), rng, sigma)
+    return _draw_stack(Recurrent, features, layers, (2, units // 2), rng, sigma, outputs)
 
 
 def initial_lstm(
@@ -65,8 +70,9 @@ def _draw_stack(
     size: tuple[int, int],
     rng: np.random.Generator,
     sigma: float,
+    outputs: int = 1,
 ) -> Network:
-    """Draw layers of a kind and `size` (D, H), and a linear output, in the order of `to_arrays`."""
+    """Draw layers of a kind and `size` (D, H), and linear outputs, in the order of `to_arrays`."""
     directions, units = size
     if layers < 1 or units < 1:
         raise InputError(
@@ -85,9 +91,9 @@ def _draw_stack(
         )
         return Elman(*shared) if kind is Elman else Recurrent(*shared, draw(directions, 3, units))
 
-    outputs = directions * units
-    stack = [layer(inputs) for inputs in [features] + [outputs] * (layers - 1)]
-    return Network((*stack, Dense(draw(1, outputs), draw(1), "identity")))
+    width = directions * units
+    stack = [layer(inputs) for inputs in [features] + [width] * (layers - 1)]
+    return Network((*stack, Dense(draw(outputs, width), draw(outputs), "identity")))
 
 
 class BLSTM(torch.nn.Module):

@@ -23,6 +23,10 @@ class Preset:
         limit: standardised features are clipped to +-limit; None leaves them as they are.
         elm_nodes, elm_ridge: of the fusion; ridge 0 is the plain pseudo-inverse.
         left_out: names of the features that the networks do not see.
+        contexts: half-seconds over which harmony is heard, see `context.in_context`.
+        joint: one network for both dimensions instead of one each.
+        balance: a song of n labelled rows counts n^(1 - balance) times as much as one of one row; 0
+            is every row alike, as in the paper.
     """
 
     layers: int
@@ -35,6 +39,9 @@ class Preset:
     elm_nodes: int
     elm_ridge: float
     left_out: tuple[str, ...] = ()
+    contexts: tuple[int, ...] = ()
+    joint: bool = False
+    balance: float = 0.0
 
 
 _PAPER = Preset(
@@ -70,6 +77,9 @@ PRESETS: Mapping[str, Preset] = {
         elm_nodes=50,
         elm_ridge=1.0,
         left_out=ILL_CONDITIONED,
+        contexts=(20, 240),
+        joint=True,
+        balance=0.5,
     ),
     "paper-2016": _PAPER,
     # CURRENNT 0.2-rc1 ignores `hybrid_online_batch`; a configuration with only that option set

@@ -1,0 +1,81 @@
+"""How far off predictions are, learned from songs that they were not trained on.
+
+Split by songs throughout: half-seconds of one song resemble each other, songs of one series too.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import nnls
+
+from moodcurve.familiarity import Familiarity, nearest, point
+from moodcurve.network import Array
+from moodcurve.spread import LEVEL, Spread
+
+Float64 = NDArray[np.float64]
+
+_AXES = 20  # at most, of the space in which songs are near or far
+
+
+def fit_familiarity(
+    songs: Sequence[Array], sets: Sequence[NDArray[np.int64]]
+) -> tuple[Familiarity, Float64]:
+    """Learn how far songs of other sets lie from one another.
+
+    Args:
+        songs: standardised inputs (n_i, F) of each song.
+        sets: disjoint validation sets of song numbers.
+
+    Returns:
+        The familiarity, and each song's own distance (S,): from the songs of the other sets, or,
+        of a song in no set, from all others.
+    """
+    means = np.array([song.mean(axis=0, dtype=np.float64) for song in songs])
+    around = means - means.mean(axis=0)
+    _, sizes, axes = np.linalg.svd(around, full_matrices=False)
+    count = min(_AXES, int((sizes > 1e-9 * max(sizes[0], 1e-300)).sum()))
+    axes = (axes[:count].T / sizes[:count]) * np.sqrt(len(songs))
+    points = np.array([point(song, axes) for song in songs])
+    home = np.full(len(songs), -1)
+    for number, members in enumerate(sets):
+        home[members] = number
+    distances = np.empty(len(songs))
+    for i, place in enumerate(points):
+        others = home != home[i] if home[i] >= 0 else np.arange(len(songs)) != i
+        distances[i] = nearest(place, points[others])
+    known = Familiarity(
+        axes.astype(np.float32), points.astype(np.float32), np.sort(distances).astype(np.float32)
+    )
+    return known, distances
+
+
+def fit_spread(errors: Sequence[Float64], terms: Sequence[Float64]) -> Spread:
+    """Fit the variance of the errors, and the factor that makes a band of it.
+
+    The weights are those, at least 0, that come closest to the squared errors (least squares, songs
+    counting alike). The factor is conformal with songs as the units: the least at which the share
+    of half-seconds within the band, averaged over the S songs, reaches `LEVEL` (S + 1) / S; then a
+    song like these has at least `LEVEL` of its half-seconds inside on average (Angelopoulos et al.
+    2022, conformal risk control).
+
+    Args:
+        errors: a song's errors (n_i,) each, of predictions that were not trained on it.
+        terms: `spread.terms` of the same half-seconds, (n_i, 3) each.
+    """
+    count = np.concatenate([np.full(len(e), 1 / len(e)) for e in errors])
+    x, squares = np.concatenate(terms), np.square(np.concatenate(errors))
+    # divided by a first guess of the variance, so that large errors do not rule
+    least = 0.01 * squares.mean() + 1e-9  # no band is ever without width
+    guess = np.full(len(x), squares.mean() + least)
+    for _ in range(5):
+        root = np.sqrt(count) / guess
+        weights, _ = nnls(x * root[:, np.newaxis], squares * root)
+        guess = np.maximum(x @ weights, least)
+    weights[0] = max(weights[0], least)
+    scores = np.sqrt(squares / (x @ weights))
+    order = np.argsort(scores)
+    share = np.cumsum(count[order]) / len(errors)
+    wanted = min(1.0, LEVEL * (len(errors) + 1) / len(errors))
+    place = min(int(np.searchsorted(share, wanted - 1e-12)), len(order) - 1)
+    return Spread(weights.astype(np.float32), float(scores[order][place]))
