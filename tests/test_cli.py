@@ -82,11 +82,14 @@ def files(folder):
     return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
 
 
-def table(path):
-    """A curve's CSV as (n, 4), its header checked."""
+BAND = ["valence_low", "valence_high", "arousal_low", "arousal_high"]
+
+
+def table(path, *further):
+    """A curve's CSV as (n, 4 + further columns), its header checked."""
     with path.open(newline="") as file:
         header, *rows = csv.reader(file)
-    assert header == ["start_s", "end_s", "valence", "arousal"]
+    assert header == ["start_s", "end_s", "valence", "arousal", *further]
     return np.array(rows, float)
 
 
@@ -643,7 +646,10 @@ def test_train_then_predict(run, corpus, song, tmp_path, out, here, monkeypatch)
 
     code, _, _ = run("predict", song, "-o", out, "--model", new)
     assert code == 0
-    assert len(table(out / "tone.csv")) == 20
+    curve = table(out / "tone.csv", *BAND)
+    assert len(curve) == 20
+    assert (curve[:, 4] <= curve[:, 2]).all()
+    assert (curve[:, 2] <= curve[:, 5]).all()
     assert json.loads((out / "tone.json").read_text())["model"]["name"] == "mine"
     code, text, _ = run("evaluate", new, corpus[1])
     assert text.startswith("mine on two: ")

@@ -11,7 +11,8 @@ from moodcurve import InputError
 from moodcurve.audio import SAMPLE_RATE
 from moodcurve.corpora.folder import Song, read_corpus
 from moodcurve.corpora.rows import LabelledRows
-from moodcurve.evaluate import compare, constant, evaluate, table, write_json
+from moodcurve.curve import Band
+from moodcurve.evaluate import compare, constant, coverage, evaluate, table, write_json
 from moodcurve.predict import File2Curve
 
 NAN = math.nan
@@ -147,3 +148,31 @@ def test_a_model_on_a_corpus(model, corpus):
 def test_figures_that_cannot_be_written(song):
     with pytest.raises(InputError, match=r"x\.json: cannot be written"):
         write_json(figures(), song / "x.json")
+
+
+def test_coverage_by_hand():
+    """Songs count alike: the first has 1 of 2 valence labels inside, the second both of its 4."""
+    songs = [
+        labelled([[0.5, 0.5], [-0.5, 0.5], [NAN, NAN]]),
+        labelled([[0.2, -0.1]] * 4),
+    ]
+    bands = [
+        Band(np.full(3, 0.4), np.full(3, 0.6), np.full(3, -1.0), np.full(3, 1.0)),
+        Band(np.full(4, 0.1), np.full(4, 0.7), np.full(4, 0.0), np.full(4, 0.5)),
+    ]
+    found = coverage(songs, bands)
+    assert found["valence"]["coverage"] == pytest.approx((1 / 2 + 1) / 2)
+    assert found["valence"]["width"] == pytest.approx((0.2 + 0.6) / 2)
+    assert found["arousal"]["coverage"] == pytest.approx((1 + 0) / 2)
+    assert found["valence"]["by_quadrant"] == {"V- A+": 0.0, "V+ A+": 1.0, "V+ A-": 1.0}
+    assert found["arousal"]["by_quadrant"] == {"V- A+": 1.0, "V+ A+": 1.0, "V+ A-": 0.0}
+
+
+def test_the_band_in_the_table():
+    found = figures()
+    band = Band(*np.tile([[-0.2], [0.4], [-0.3], [0.3]], 3))
+    songs = [labelled([[0, 0.5], [1, -0.5], [NAN, NAN]])]
+    text = table({**found, "band": coverage(songs, [band]), "unfamiliar": ["x y"]})
+    assert "band of 90%" in text
+    assert "unlike what the model learned from: x y" in text
+    assert max(map(len, text.splitlines())) <= 80

@@ -82,7 +82,7 @@ def test_products_by_brute_force():
 def test_another_key_turns_the_chroma_and_nothing_else():
     low, high = of(notes(67, 71, 74)), of(notes(72, 76, 79))
     turned = np.roll(low[PITCH], 5) / low[PITCH].max()  # higher notes count for a little less
-    assert turned == pytest.approx(high[PITCH] / high[PITCH].max(), abs=0.02)
+    assert turned == pytest.approx(high[PITCH] / high[PITCH].max(), abs=0.03)
     assert low[12:] == pytest.approx(high[12:], abs=0.01)
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from moodcurve import metrics
 from moodcurve.errors import InputError
-from moodcurve.intervals import Interval, holm, measures, paired
+from moodcurve.intervals import Interval, differences, holm, measures, paired
 
 KEYS = ["rmse", "rmse_songs", "r", "r_songs", "ccc", "ccc_songs", "rmse_mean", "rmse_within"]
 NAN = math.nan
@@ -294,3 +294,28 @@ def test_holm_is_the_closure_of_bonferroni(twentieths):
     for test, adjusted in enumerate(holm(p)):
         of_sets = [min(1, len(s) * min(p[i] for i in s)) for s in sets if test in s]
         assert adjusted == pytest.approx(max(of_sets))
+
+
+def test_differences_are_those_of_the_measures():
+    """The figures themselves by `measures`; intervals hold them and shrink as systems agree."""
+    rng = np.random.default_rng(8)
+    references = [rng.normal(size=20) for _ in range(40)]
+    a = [x + rng.normal(0, 0.3, 20) for x in references]
+    b = [x + rng.normal(0, 0.9, 20) for x in references]
+    found = differences(references, a, b)
+    first, second = measures(references, a), measures(references, b)
+    for key, (value, low, high) in found.items():
+        assert value == pytest.approx(first[key].value - second[key].value)
+        assert low < value < high
+    assert found["rmse"].high < 0 < found["ccc"].low
+    same = differences(references, a, a)
+    assert all(interval == (0, 0, 0) for interval in same.values())
+
+
+def test_differences_where_one_is_constant():
+    """A constant has no r: songs enter neither side; its CCC is 0."""
+    rng = np.random.default_rng(9)
+    references = [rng.normal(size=20) for _ in range(10)]
+    found = differences(references, references, [np.zeros(20)] * 10)
+    assert np.isnan(found["r_songs"].value)
+    assert found["ccc_songs"].value == pytest.approx(1)

@@ -299,7 +299,7 @@ def test_full_length_recordings_are_pretrained_on_and_nothing_else(full):
     assert [len(rows) for rows in found.pretraining[TRAINING]] == [4] * 6
     for song, rows in zip(split.development, found.pretraining[TRAINING], strict=True):
         (path,) = recordings.glob(f"{song.name}.*")
-        expected = (cached_rows(path) - without.mean) / without.deviation
+        expected = (cached_rows(path)[:, :260] - without.mean) / without.deviation
         np.testing.assert_allclose(rows, expected, rtol=1e-4, atol=1e-4)
     for one, two in zip(
         (*without.development, *without.test, *without.pretraining[WITH_TEST]),

@@ -210,12 +210,13 @@ def _train(options: argparse.Namespace) -> int:
     with training_parts():
         from moodcurve.training.ensemble import learned, train_model
         from moodcurve.training.presets import preset
+    from moodcurve.corpora.doubts import check_labels
     from moodcurve.corpora.layouts import open_corpus
 
     chosen = preset(options.preset)
     check_writable(options.output)
     corpora = [open_corpus(folder) for folder in options.corpora]
-    for note in (note for corpus in corpora for note in corpus.notes):
+    for note in (*(note for corpus in corpora for note in corpus.notes), *check_labels(corpora)):
         _note(note)
     model = train_model(corpora, chosen, options.output.name)
     save(model, options.output)

@@ -11,11 +11,15 @@ import numpy as np
 from moodcurve import metrics
 from moodcurve.corpora.folder import Corpus
 from moodcurve.corpora.rows import LabelledRows, labelled_rows
+from moodcurve.curve import Band
 from moodcurve.files import replacing
 from moodcurve.model import DIMENSIONS, Model
 from moodcurve.predict import Rows2Curve
+from moodcurve.spread import LEVEL
 
 Figures = dict[str, Any]
+
+QUADRANTS = ("V- A-", "V+ A-", "V- A+", "V+ A+")  # of labels, 0 counting as above
 
 
 def evaluate(model: Model, corpus: Corpus) -> Figures:
@@ -25,7 +29,8 @@ def evaluate(model: Model, corpus: Corpus) -> Figures:
         {"model", "corpus", "songs", "systems": {"model": ..., "constant": ...}, "groups": {group:
         {"songs", "systems"}}}, each system as `metrics.evaluate` gives it. The constant predictor
         says the mean of the labels that the model was trained on. `groups` is empty for a corpus
-        without groups. JSON-ready.
+        without groups. With a band there is "band", as `coverage` gives it; with familiarity
+        "unfamiliar", the names of the songs that are flagged. JSON-ready.
     """
     songs = labelled_rows(corpus.songs, model.window)
     rows2curve = Rows2Curve(model)
@@ -34,11 +39,52 @@ def evaluate(model: Model, corpus: Corpus) -> Figures:
         "model": [np.column_stack([curve.valence, curve.arousal]) for curve in curves],
         "constant": constant(songs, model.about["training"]["constant"]),
     }
-    return {
+    figures = {
         "model": model.about["name"],
         "corpus": corpus.name,
         **compare(songs, estimates),
     }
+    bands = [curve.band for curve in curves if curve.band]
+    if bands:
+        figures["band"] = coverage(songs, bands)
+    if model.familiarity:
+        figures["unfamiliar"] = [
+            song.song.name
+            for song, curve in zip(songs, curves, strict=True)
+            if not curve.about["familiarity"]["familiar"]
+        ]
+    return figures
+
+
+def coverage(songs: Sequence[LabelledRows], bands: Sequence[Band]) -> Figures:
+    """How often the labels lie within the bands, songs counting alike.
+
+    Returns:
+        {"valence": {"coverage": share of half-seconds, "by_quadrant": {"V- A-": ..., ...} of the
+        labels, "width": mean}, "arousal": ...}
+    """
+    found: Figures = {}
+    for d, dimension in enumerate(DIMENSIONS):
+        inside, quadrants, weights, widths = [], [], [], []
+        for song, band in zip(songs, bands, strict=True):
+            there = ~np.isnan(song.labels).any(axis=1)
+            labels = song.labels[there]
+            low, high = (getattr(band, f"{dimension}_{edge}")[there] for edge in ("low", "high"))
+            inside.append((low <= labels[:, d]) & (labels[:, d] <= high))
+            quadrants.append(2 * (labels[:, 1] >= 0) + (labels[:, 0] >= 0))
+            weights.append(np.full(len(labels), 1 / len(labels)))
+            widths.append(np.mean(high - low))
+        held, quadrant, weight = map(np.concatenate, (inside, quadrants, weights))
+        found[dimension] = {
+            "coverage": float(np.average(held, weights=weight)),
+            "by_quadrant": {
+                name: float(np.average(held[quadrant == q], weights=weight[quadrant == q]))
+                for q, name in enumerate(QUADRANTS)
+                if (quadrant == q).any()
+            },
+            "width": float(np.mean(widths)),
+        }
+    return found
 
 
 def constant(songs: Sequence[LabelledRows], value: Sequence[float]) -> list[np.ndarray]:
@@ -89,6 +135,10 @@ def table(figures: Figures) -> str:
     ]
     for name, group in figures["groups"].items():
         lines += _block(f"{name[:60]} ({group['songs']})", group, _pooled)
+    if "band" in figures:
+        lines += _of_band(figures["band"])
+    if strange := figures.get("unfamiliar"):
+        lines += textwrap.wrap(f"unlike what the model learned from: {', '.join(strange)}", 80)
     return "\n".join(lines)
 
 
@@ -116,6 +166,16 @@ def _block(title: str, figures: Figures, pick: Any) -> list[str]:
             for dimension in DIMENSIONS
         ]
         lines.append(f"  {name:26}{cells[0]}  {cells[1]}")
+    return lines
+
+
+def _of_band(band: Figures) -> list[str]:
+    """How much of the labels lies within the band, as text."""
+    lines = [f"band of {LEVEL:.0%}: labels inside, songs counting alike; by quadrant; mean width"]
+    for dimension in DIMENSIONS:
+        row = band[dimension]
+        quadrants = "  ".join(f"{name} {share:4.0%}" for name, share in row["by_quadrant"].items())
+        lines.append(f"  {dimension:8} {row['coverage']:6.1%}   {quadrants}   {row['width']:.2f}")
     return lines
 
 
