@@ -33,6 +33,7 @@ from moodcurve.audio import SAMPLE_RATE, find_songs, read  # noqa: E402
 from moodcurve.features import frames  # noqa: E402
 from moodcurve.metrics import rmse  # noqa: E402
 from moodcurve.model import DIMENSIONS  # noqa: E402
+from moodcurve.rows import all_rows_of  # noqa: E402
 
 CLIPS = Path(__file__).parents[2] / "shared" / "corpora" / "clips" / "audio"
 VOICING = ("F0final", "voicingFinalUnclipped", "jitter", "shimmer", "logHNR")  # 24 columns
@@ -150,12 +151,17 @@ def compare(ours: Array, theirs: Array, delayed: Array) -> list[Column]:
     return sorted(columns, key=lambda column: column.r)
 
 
-def interchange(songs: list[Path], ours: list[Array], theirs: list[Array]) -> dict[str, float]:
-    """How far two curves of a song differ, by our rows and by theirs: the largest RMSE of each."""
+def interchange(
+    songs: list[Path], ours: list[Array], theirs: list[Array], harmony: list[Array]
+) -> dict[str, float]:
+    """How far two curves of a song differ, by our rows and by theirs: the largest RMSE of each.
+
+    Harmony, which the reference does not have, is ours in both.
+    """
     rows2curve = Rows2Curve()
     largest = dict.fromkeys(DIMENSIONS, 0.0)
-    for song, *rows in zip(songs, ours, theirs, strict=True):
-        curves = [rows2curve(each) for each in rows]
+    for song, notes, *rows in zip(songs, harmony, ours, theirs, strict=True):
+        curves = [rows2curve(np.hstack([each, notes])) for each in rows]
         found = {d: rmse(*(getattr(curve, d) for curve in curves)) for d in DIMENSIONS}
         print(f"  {song.name:30}" + "".join(f"{d} {e:.4f}   " for d, e in found.items()))
         largest = {d: max(largest[d], found[d]) for d in DIMENSIONS}
@@ -208,7 +214,7 @@ def main() -> None:
         return
     kinds = ("audio", "decoding", "ours", "transforms", "descriptors", "derivatives")
     seconds: Seconds = dict.fromkeys(kinds, 0.0)
-    ours, theirs, delayed = [], [], []
+    ours, theirs, delayed, harmony = [], [], [], []
     for song in songs:
         samples = timed_read(song, seconds)
         seconds["audio"] += len(samples) / SAMPLE_RATE
@@ -218,6 +224,7 @@ def main() -> None:
         count = min(map(len, all_rows))  # one side may have a last row more
         for kept, rows in zip((ours, theirs, delayed), all_rows, strict=True):
             kept.append(rows[:count])
+        harmony.append(all_rows_of([samples])[:count, len(features.FEATURE_NAMES) :])
     columns = compare(*map(np.concatenate, (ours, theirs, delayed)))
     inside = [column for column in columns if column.name.startswith(VOICING)]
     groups = {
@@ -229,7 +236,7 @@ def main() -> None:
     print(f"{len(songs)} recordings, {seconds['audio']:.0f} s, {sum(map(len, ours))} rows\n")
     show(columns, groups, cost)
     print("\ncurves of the shipped model from the reference's rows and from ours, RMSE:")
-    furthest = interchange(songs, ours, theirs)
+    furthest = interchange(songs, ours, theirs, harmony)
     print(f"\ntwo processes are {scaling(songs):.2f} times as fast as one (by the clock)")
     if options.json:
         figures = {

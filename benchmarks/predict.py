@@ -22,10 +22,9 @@ import numpy as np  # noqa: E402
 import soundfile  # noqa: E402
 
 from moodcurve.audio import SAMPLE_RATE, read, read_blocks  # noqa: E402
-from moodcurve.fusion import elm_output, supervectors  # noqa: E402
 from moodcurve.model import Model, load  # noqa: E402
-from moodcurve.predict import File2Curve, scale_outputs  # noqa: E402
-from moodcurve.rows import rows_of  # noqa: E402
+from moodcurve.predict import File2Curve, fuse, network_outputs  # noqa: E402
+from moodcurve.rows import all_rows_of  # noqa: E402
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "four_moods.ogg"
 
@@ -48,16 +47,18 @@ def stages(song: Path, model: Model) -> None:
     """Time and peak of allocations of each stage of one song."""
     blocks = list(read_blocks(song))
     minutes = sum(map(len, blocks)) / SAMPLE_RATE / 60
-    rows = model.standardise(rows_of(blocks, model.window))
-    outputs = networks(model, rows)
+    rows = all_rows_of(blocks, model.window)
+    inputs = model.inputs(rows)
+    outputs = network_outputs(model, inputs)
     print(f"{song.name}: {minutes:.1f} minutes, model {model.about['name']}\n")
     print(f"{'stage':24}{'seconds':>10}{'s / minute':>12}{'peak MB':>10}")
     total = 0.0
     for name, stage in (
         ("decode", lambda: [None for _ in read_blocks(song)]),
-        ("features", lambda: rows_of(blocks, model.window)),
-        ("networks, 4 scales", lambda: networks(model, rows)),
-        ("fusion", lambda: fusion(model, outputs)),
+        ("features", lambda: all_rows_of(blocks, model.window)),
+        ("context", lambda: model.inputs(rows)),
+        ("networks, 4 scales", lambda: network_outputs(model, inputs)),
+        ("fusion", lambda: [fuse(f, outputs[d]) for d, f in model.fusions.items()]),
     ):
         seconds, peak = timed(stage), allocated(stage)
         total += seconds
@@ -74,22 +75,6 @@ def growth(song: Path, model: Model, folder: Path) -> None:
         path = repeated(song, minutes, folder)
         seconds = timed(lambda path=path: file2curve(path))
         print(f"{minutes:<24}{seconds:10.3f}{seconds / minutes:12.4f}")
-
-
-def networks(model: Model, rows: np.ndarray) -> list[np.ndarray]:
-    return [
-        scale_outputs(group, model.scales, rows)
-        for fusion in model.fusions.values()
-        for group in fusion.groups
-    ]
-
-
-def fusion(model: Model, outputs: list[np.ndarray]) -> list[np.ndarray]:
-    every = [f for f in model.fusions.values() for _ in f.groups]
-    return [
-        elm_output(supervectors(output), f.elm_weights, f.elm_bias, f.elm_beta)
-        for f, output in zip(every, outputs, strict=True)
-    ]
 
 
 def timed(stage: Callable[[], Any], runs: int = 3) -> float:
