@@ -364,6 +364,20 @@ def test_song_weights():
     np.testing.assert_allclose(found.weights, [5 / 3, *[5 / 6] * 4], rtol=1e-6)
 
 
+def test_fewer_series_than_partitions(here):
+    """Three series make three partitions, not five; one cannot be split."""
+    songs = [
+        replace(song, song=replace(song.song, group="abc"[i % 3]))
+        for i, song in enumerate(corpus(9))
+    ]
+    five = replace(TINY, partitions=5, share=0.2)
+    model = train_on_songs(songs, five, "series", [])
+    assert len(model.fusions["valence"].groups) == 3
+    one = [replace(song, song=replace(song.song, group="a")) for song in songs]
+    with pytest.raises(InputError, match="1 songs or groups are too few"):
+        train_on_songs(one, five, "series", [])
+
+
 def test_too_few_songs(here):
     with pytest.raises(InputError, match="1 songs or groups are too few for 2 validation sets"):
         train_on_songs([make_song(0, 30)], TINY, "tiny", [])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from moodcurve.context import in_context
-from moodcurve.corpora.folder import Corpus
+from moodcurve.corpora.folder import Corpus, Song
 from moodcurve.corpora.rows import LabelledRows, labelled_rows
 from moodcurve.elm import ELMRegressor
 from moodcurve.errors import InputError
@@ -82,7 +82,7 @@ def train_on_songs(
     deviation[[FEATURE_NAMES.index(name) for name in preset.left_out]] = np.inf
     standard = [replace(s, rows=standardise(s.rows, mean, deviation, preset.limit)) for s in seen]
     rng = np.random.default_rng(seed)
-    sets = validation_sets([s.song for s in songs], preset.partitions, preset.share, rng)
+    sets = _partitions([s.song for s in songs], preset, rng)
     whose = (None,) if preset.joint else (0, 1)
     jobs = [Job(d, scale, p) for scale in SCALES[::-1] for d in whose for p in range(len(sets))]
     networks = dict(_train_all(jobs, standard, sets, preset, seed))
@@ -111,6 +111,15 @@ def train_on_songs(
     }
     limit = preset.limit
     return Model(SCALES, WINDOW, contexts, mean, deviation, limit, fusions, familiarity, about)
+
+
+def _partitions(songs: Sequence[Song], preset: Preset, rng: np.random.Generator) -> list[Indices]:
+    """The preset's validation sets; of series that are fewer, one each, but two at least."""
+    series = {song.group or (song.name,) for song in songs}
+    count, share = preset.partitions, preset.share
+    if count * share > 1 - 1e-9 and 2 <= len(series) < count:
+        count, share = len(series), 1 / len(series)
+    return validation_sets(songs, count, share, rng)
 
 
 def learned(model: Model) -> str:
