@@ -23,6 +23,7 @@ from moodcurve.audio import SAMPLE_RATE, read
 from moodcurve.cli import main
 from moodcurve.features import FEATURE_NAMES
 from moodcurve.model import load, save
+from moodcurve.moods import moods
 from moodcurve.rows import rows_of
 
 COMMANDS = ("predict", "train", "evaluate", "reproduce", "features", "models", "currennt")
@@ -184,7 +185,11 @@ def test_predict_writes_a_curve_and_what_made_it(run, bundle, song, out):
     np.testing.assert_allclose(rows[:, 2], curve.valence, atol=5.01e-5)
     np.testing.assert_allclose(rows[:, 3], curve.arousal, atol=5.01e-5)
     about = json.loads((out / "tone.json").read_text())
+    summary = about.pop("summary")
     assert about == json.loads(json.dumps(curve.about))
+    assert summary["valence"]["mean"] == pytest.approx(curve.valence.mean(), abs=5.01e-5)
+    assert summary["arousal"]["max"] == pytest.approx(curve.arousal.max(), abs=5.01e-5)
+    assert summary["turning_points_s"] == list(curve.turning_points)
     assert {"model", "scale", "features", "moodcurve", "licence", "file"} <= about.keys()
 
 
@@ -254,11 +259,74 @@ def test_skip_existing(run, bundle, tmp_path, out):
     assert len(table(out / "a.csv")) == 2
 
 
-@pytest.mark.parametrize("option", ["--plot", "--skip-existing"])
-def test_options_that_need_a_folder(run, bundle, song, option):
-    code, text, error = run("predict", song, "--model", bundle, option)
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--plot"], "--plot: "),
+        (["--skip-existing"], "--skip-existing: "),
+        (["--scale", "0..1", "--moods"], "--moods, --scale: "),
+    ],
+)
+def test_options_that_need_a_folder(run, bundle, song, options, named):
+    code, text, error = run("predict", song, "--model", bundle, *options)
     assert (code, text) == (2, "")
-    complains(error, "give -o DIR")
+    complains(error, f"{named}only for curves that are written to files; give -o DIR")
+
+
+def test_scale_and_moods(run, bundle, song, out):
+    """The same curve as the one in -1 .. 1, with its words, and a JSON that says the scale."""
+    arguments = ("--model", bundle, "--moods", "--scale", "1..9")
+    code, text, error = run("predict", song, "-o", out, *arguments)
+    assert (code, text, error) == (0, f"wrote {out / 'tone.csv'}\n", "")
+    curve = File2Curve(bundle)(song)
+    with (out / "tone.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["start_s", "end_s", "valence", "arousal", "quadrant", "mood"]
+    np.testing.assert_allclose(
+        [float(row["arousal"]) for row in rows], 5 + 4 * curve.arousal, atol=5.01e-5
+    )
+    assert [row["mood"] for row in rows] == moods(curve.valence, curve.arousal).tolist()
+    about = json.loads((out / "tone.json").read_text())
+    assert about["scale"]["valence"] == "1 unpleasant .. 9 pleasant, 5 neutral"
+    assert about["summary"]["valence"]["mean"] == pytest.approx(
+        5 + 4 * curve.valence.mean(), abs=5.01e-5
+    )
+
+
+def test_the_default_scale_written_out(run, bundle, song, out):
+    run("predict", song, "-o", out, "--model", bundle)
+    code, _, error = run("predict", song, "-o", out / "b", "--model", bundle, "--scale=-1..1")
+    assert (code, error) == (0, "")
+    for name in files(out / "b"):
+        assert (out / "b" / name).read_bytes() == (out / name).read_bytes()
+
+
+@pytest.mark.parametrize("scale", ["0-1", "", "1..7"])
+def test_a_wrong_scale(run, bundle, song, out, scale):
+    code, text, error = run("predict", song, "-o", out, "--model", bundle, "--scale", scale)
+    assert (code, text) == (2, "")
+    complains(error, f"scale {scale}: no such scale; use one of: -1..1, 0..1, 1..9")
+    assert not out.exists()
+
+
+def test_an_unfamiliar_song_is_said(run, bundle, song, out, monkeypatch):
+    call = predict.Rows2Curve.__call__
+
+    def unfamiliar(self, rows, about=None):
+        curve = call(self, rows, about)
+        curve.about["familiarity"] = {"percentile": 99.4, "familiar": False}
+        return curve
+
+    monkeypatch.setattr(predict.Rows2Curve, "__call__", unfamiliar)
+    code, text, error = run("predict", song, "-o", out, "--model", bundle)
+    assert (code, text) == (0, f"wrote {out / 'tone.csv'}\n")
+    assert error.startswith("moodcurve: tone.wav: unlike the music the model learned from (beyond ")
+    assert error.endswith(" may be far off\n")
+    assert error.count("\n") == 1
+    assert json.loads((out / "tone.json").read_text())["familiarity"]["familiar"] is False
+    code, text, error = run("predict", song, "--model", bundle)
+    assert (code, error) == (0, "")
+    assert "  unlike the music the model learned from (beyond 99 % of it);\n" in text
 
 
 def test_plot(run, bundle, song, out):

@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("matplotlib", reason="pictures need moodcurve[plot]")
 
 from moodcurve import Curve, InputError
+from moodcurve.curve import Band
 
 
 def curve(rows=40, song="a song"):
@@ -62,6 +63,51 @@ def test_what_is_drawn():
         assert axes.get_ylim() == (-1, 1)
 
 
+def dotted(axes):
+    return [line.get_xdata()[0] for line in axes.lines if line.get_linestyle() == ":"]
+
+
+def test_the_band_is_shaded():
+    one = curve()
+    band = Band(one.valence - 0.1, one.valence + 0.2, one.arousal - 0.3, one.arousal + 0.1)
+    about = {**one.about, "band": {"level": 0.9}}
+    over_time = Curve(one.valence, one.arousal, about, band).plot().axes[0]
+    expected = (
+        (band.valence_low, band.valence_high),
+        (band.arousal_low, band.arousal_high),
+    )
+    for shade, line, (low, high) in zip(
+        over_time.collections, over_time.lines, expected, strict=False
+    ):
+        corners = shade.get_paths()[0].vertices
+        for values in (low, high):
+            points = np.stack([one.times + 0.25, values], axis=1)
+            assert all((np.abs(corners - point).sum(axis=1) < 1e-12).any() for point in points)
+        assert shade.get_zorder() < line.get_zorder()
+        assert shade.get_label() == "90 % band"
+    assert len(over_time.collections) == 2
+    assert curve().plot().axes[0].collections[:] == []
+
+
+def test_turning_points_are_dotted_lines():
+    rows = np.repeat([0.5, -0.5, 0.5], 20)
+    assert dotted(Curve(rows, 0 * rows, {}).plot().axes[0]) == [10, 20]
+    many = np.tile(np.repeat([0.5, -0.5], 20), 60)
+    song = Curve(many, 0 * many, {})
+    assert len(song.turning_points) == 119
+    found = dotted(song.plot().axes[0])
+    assert len(found) == 19
+    assert set(found) <= set(song.turning_points)
+
+
+@pytest.mark.parametrize("familiar", [True, False])
+def test_an_unfamiliar_song_is_marked(familiar):
+    about = {"song": "x", "familiarity": {"percentile": 99.5, "familiar": familiar}}
+    one = Curve(np.zeros(40), np.zeros(40), about)
+    expected = "" if familiar else one.caution
+    assert one.plot().axes[0].get_title(loc="left") == expected
+
+
 @pytest.mark.parametrize(
     "song", ["A$AP vs Ke$ha", "夜に駆ける", "two\nlines", "\udcff", "", "x" * 250, "$\\frac{1$"]
 )
@@ -71,7 +117,10 @@ def test_any_name_can_be_the_title(tmp_path, song):
 
 
 def test_the_shortest_curve(tmp_path):
-    curve(rows=1).plot(tmp_path / "x.png")
+    one = curve(rows=1)
+    band = Band(one.valence - 0.1, one.valence + 0.1, one.arousal - 0.1, one.arousal + 0.1)
+    about = {**one.about, "band": {"level": 0.9}}
+    Curve(one.valence, one.arousal, about, band).plot(tmp_path / "x.png")
     assert size(tmp_path / "x.png")
 
 

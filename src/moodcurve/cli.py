@@ -65,6 +65,15 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("--model", default="default", help="a name (see `models`) or a folder")
     predict.add_argument("--plot", action="store_true", help="draw each curve as a PNG as well")
     predict.add_argument(
+        "--moods", action="store_true", help="add quadrant and mood word to each row of the CSV"
+    )
+    predict.add_argument(
+        "--scale",
+        default="-1..1",
+        metavar="LOW..HIGH",
+        help="of the CSV and JSON: 0..1 or 1..9; else -1..1 (if written out, --scale=-1..1)",
+    )
+    predict.add_argument(
         "--skip-existing", action="store_true", help="leave songs that have a curve in DIR"
     )
 
@@ -116,11 +125,20 @@ def _predict(options: argparse.Namespace) -> int:
 
     from moodcurve.audio import find_songs
     from moodcurve.export.picture import check_matplotlib
+    from moodcurve.export.scales import in_words
     from moodcurve.files import check_folder
     from moodcurve.predict import File2Curve
 
-    if options.output is None and (options.plot or options.skip_existing):
-        raise InputError("--plot and --skip-existing need a folder for the files: give -o DIR")
+    in_words(options.scale)  # a wrong one is said before any work is done
+    for_files = {
+        "--plot": options.plot,
+        "--moods": options.moods,
+        "--scale": options.scale != "-1..1",
+        "--skip-existing": options.skip_existing,
+    }
+    if options.output is None and any(for_files.values()):
+        given = ", ".join(name for name, used in for_files.items() if used)
+        raise InputError(f"{given}: only for curves that are written to files; give -o DIR")
     if options.plot:
         check_matplotlib()
     songs, problems = find_songs(options.paths)
@@ -146,7 +164,7 @@ def _predict(options: argparse.Namespace) -> int:
                 if options.output is None:
                     _say(f"{song}\n{_indent(curve.summary())}")
                 else:
-                    _write(curve, options.output, stem, options.plot)
+                    _write(curve, stem, options)
             except InputError as error:
                 failed += 1
                 _complain(error)
@@ -155,18 +173,20 @@ def _predict(options: argparse.Namespace) -> int:
     return FAILED if failed else OK
 
 
-def _write(curve: Curve, folder: Path, stem: str, plot: bool) -> None:
+def _write(curve: Curve, stem: str, options: argparse.Namespace) -> None:
     """Write a song's files; the CSV last, so that where it is, the others are too."""
     from moodcurve.export.json import write_about
 
-    written = [folder / f"{stem}.csv"]
-    if plot:
-        written.append(folder / f"{stem}.png")
+    written = [options.output / f"{stem}.csv"]
+    if options.plot:
+        written.append(options.output / f"{stem}.png")
         curve.plot(written[-1])
-    write_about(curve, folder / f"{stem}.json")
-    curve.to_csv(written[0])
+    write_about(curve, options.output / f"{stem}.json", options.scale)
+    curve.to_csv(written[0], moods=options.moods, scale=options.scale)
     if curve.about["silent_rows"] == len(curve.valence):
         _note(f"{curve.about['file']}: silent from end to end; its curve is neutral (0)")
+    elif curve.caution:
+        _note(f"{curve.about['file']}: {curve.caution}")
     _say("wrote " + ", ".join(map(str, written)))
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Blue and vermilion of Okabe & Ito's palette: told apart by the colour-blind as well.
 _VALENCE, _AROUSAL = "#0072B2", "#D55E00"
+_PIECES = 20  # between dotted lines, at most: more of them would hide the curve of a long recording
 _CORNERS = (
     (0.96, 0.96, "right", "top", "joyful, excited"),
     (-0.96, 0.96, "left", "top", "tense, angry"),
@@ -67,6 +68,20 @@ def _over_time(axes: Any, curve: Curve) -> None:
         (curve.arousal, "arousal", _AROUSAL),
     ):
         axes.plot(middle, values, color=colour, linewidth=1.8, label=name)
+    if curve.band:
+        band, label = curve.band, f"{100 * curve.about['band']['level']:.0f} % band"
+        for low, high, colour in (
+            (band.valence_low, band.valence_high, _VALENCE),
+            (band.arousal_low, band.arousal_high, _AROUSAL),
+        ):
+            # With an edge: where two shades overlap, they alone do not say which is which.
+            axes.fill_between(
+                middle, low, high, color=colour, alpha=0.18, linewidth=0.8, label=label, zorder=1
+            )
+    for start, *_ in curve.passages(_PIECES)[1:]:
+        axes.axvline(start, color="0.4", linewidth=0.8, linestyle=":", zorder=1)
+    if curve.caution:
+        axes.set_title(curve.caution, loc="left", fontsize=9)
     axes.axhline(0, color="0.6", linewidth=0.8)
     axes.set(xlim=(0, curve.times[-1] + 0.5), ylim=(-1, 1), xlabel="seconds")
     axes.set_ylabel("-1 unpleasant, calm      1 pleasant, excited")
