@@ -15,7 +15,7 @@ from moodcurve import __version__, features
 from moodcurve.audio import SAMPLE_RATE, read_blocks, resample
 from moodcurve.curve import Curve
 from moodcurve.errors import InputError
-from moodcurve.features import FEATURE_NAMES
+from moodcurve.features import COLUMNS, FEATURE_NAMES
 from moodcurve.fusion import elm_output, supervectors
 from moodcurve.model import DEFAULT, Fusion, Model, load
 from moodcurve.network import Array, Network, forward
@@ -38,18 +38,20 @@ class Rows2Curve:
         neutral, 0.
 
         Args:
-            rows: (n, 260) features every half-second, columns as `features.FEATURE_NAMES`.
+            rows: (n, 260) features every half-second, columns as `features.FEATURE_NAMES`, or
+                (n, 283), as `features.COLUMNS`.
             about: what else to note in the curve, such as the song's name.
 
         Raises:
             InputError: for rows of another shape, or with NaN or infinity.
         """
         rows = np.asarray(rows)
-        if rows.ndim != 2 or rows.shape[1] != len(FEATURE_NAMES) or not len(rows):
+        widths = (len(FEATURE_NAMES), len(COLUMNS))
+        if rows.ndim != 2 or rows.shape[1] not in widths or not len(rows):
             raise InputError(f"rows: shape {rows.shape}; give (half-seconds, {len(FEATURE_NAMES)})")
         if not np.isfinite(rows).all():
             raise InputError("rows: NaN or infinity among the features; extract them again")
-        standard = self.model.standardise(rows)
+        standard = self.model.standardise(rows[:, : len(FEATURE_NAMES)])
         silent = rows[:, _LOUDNESS] == 0
         values = {
             dimension: np.where(
