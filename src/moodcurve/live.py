@@ -50,9 +50,10 @@ class StreamCurve:
     curve of all that was heard so far, and where the look-ahead reaches the end of the song it is
     the offline curve's own.
 
-    One thing is not as offline: the model is given the last 60 to 90 s before the value only. They
-    begin at a multiple of the model's longest scale, so that its sequences are cut where they
-    would be in the whole song.
+    Of the past the model is given the last minute or a little more. It begins at a multiple of the
+    model's longest scale, so that sequences are cut where they are in the whole song: what is left
+    out would change only what a model hears of harmony over contexts of more than a minute, and
+    how familiar the song is, which a band goes by.
 
     Args:
         model: the name of an installed model, a path, or a `Model`.
