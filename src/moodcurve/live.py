@@ -21,7 +21,7 @@ from moodcurve.rows import RowStream
 
 _HALF = round(HOP * SAMPLE_RATE)  # samples of a half-second
 _STEP = 50  # frames that the extractor takes in turn: those of a half-second
-_PAST = 120  # half-seconds before a value, at least, that the model is given
+_PAST = 240  # half-seconds before a value, at least, that the model is given
 
 
 class Moment(NamedTuple):
@@ -50,10 +50,10 @@ class StreamCurve:
     curve of all that was heard so far, and where the look-ahead reaches the end of the song it is
     the offline curve's own.
 
-    Of the past the model is given the last minute or a little more. It begins at a multiple of the
-    model's longest scale, so that sequences are cut where they are in the whole song: what is left
-    out would change only what a model hears of harmony over contexts of more than a minute, and
-    how familiar the song is, which a band goes by.
+    Of the past the model is given the last two minutes or a little more. It begins at a multiple of
+    the model's longest scale, so that sequences are cut where they are in the whole song: what is
+    left out would change only what a model hears of harmony over contexts of minutes, and how
+    familiar the song is, which a band goes by.
 
     Args:
         model: the name of an installed model, a path, or a `Model`.
