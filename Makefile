@@ -31,6 +31,7 @@ format: .venv/all
 
 benchmarks: .venv/all
 	$(BIN)/python benchmarks/predict.py
+	$(BIN)/python benchmarks/live.py
 
 clean:
 	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

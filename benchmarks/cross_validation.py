@@ -17,7 +17,7 @@ import argparse
 import json
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,8 @@ from tqdm import tqdm
 
 from moodcurve.corpora.folder import read_corpus
 from moodcurve.corpora.rows import LabelledRows, labelled_rows
-from moodcurve.evaluate import compare, constant, table
+from moodcurve.curve import Band
+from moodcurve.evaluate import compare, constant, coverage, table
 from moodcurve.familiarity import STRANGE
 from moodcurve.model import DIMENSIONS, Model
 from moodcurve.predict import Rows2Curve, network_outputs
@@ -37,14 +38,12 @@ from moodcurve.training.presets import Preset, preset
 
 Estimates = dict[str, list[NDArray[np.float64]]]
 STRENGTHS = (1e2, 1e3, 1e4, 1e5)  # of the ridge
-EDGES = ("valence_low", "valence_high", "arousal_low", "arousal_high")
-QUADRANTS = ("V- A-", "V+ A-", "V- A+", "V+ A+")
 
 
 class Banded(NamedTuple):
     """The band around a song's curve, the constant predictor's, and how strange the song is."""
 
-    edges: NDArray[np.float64]  # (n, 4), columns as of a curve's CSV
+    band: Band
     constant: NDArray[np.float64]  # (2,), width of a band of the same level around the constant
     percentile: float
 
@@ -73,11 +72,14 @@ def main() -> None:
             "model": f"preset {options.preset}, {options.folds} folds",
             "corpus": corpus.name,
             **compare([songs[i] for i in members], own),
+            "band": coverage([songs[i] for i in members], [bands[i].band for i in members]),
         }
         print(table(figures[corpus.name]), end="\n\n")
-        held = coverage([songs[i] for i in members], [bands[i] for i in members])
-        figures[corpus.name]["band"] = held
-        show_coverage(held)
+        flat = np.mean([bands[i].constant for i in members], axis=0)
+        strange = sum(bands[i].percentile > STRANGE for i in members)
+        figures[corpus.name] |= {"constant_width": flat.tolist(), "unfamiliar_songs": int(strange)}
+        print("width of a band around the constant: {:.2f}, {:.2f}".format(*flat))
+        print(f"songs flagged as unfamiliar: {strange}", end="\n\n")
     print(f"{(time.perf_counter() - start) / 60:.0f} minutes")
     if options.json:
         options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
@@ -94,10 +96,10 @@ def cross_validate(
 ) -> tuple[Estimates, list[Banded]]:
     """Estimates (n, 2) of every song by every system, none of which was trained on it.
 
-    And the band (n, 4) around the model's, its columns as of a curve's CSV.
+    And the band around the model's.
     """
     estimates: Estimates = {}
-    bands: list[Banded] = [Banded(np.empty((0, 4)), np.empty(0), 0.0)] * len(songs)
+    bands: dict[int, Banded] = {}
     for test in tqdm(fold_sets(songs, folds), "folds", disable=None):
         held = set(test.tolist())
         training = [song for i, song in enumerate(songs) if i not in held]
@@ -115,7 +117,7 @@ def cross_validate(
             filled = estimates.setdefault(name, [np.empty((0, 2))] * len(songs))
             for i, value in zip(test, values, strict=True):
                 filled[i] = value
-    return estimates, bands
+    return estimates, [bands[i] for i in range(len(songs))]
 
 
 def curves(
@@ -127,8 +129,7 @@ def curves(
     for song in songs:
         curve = rows2curve(song.rows)
         values.append(np.column_stack([curve.valence, curve.arousal]))
-        edges = np.column_stack([getattr(curve.band, edge) for edge in EDGES])
-        bands.append(Banded(edges, constant, curve.about["familiarity"]["percentile"]))
+        bands.append(Banded(curve.band, constant, curve.about["familiarity"]["percentile"]))
     return values, bands
 
 
@@ -145,52 +146,14 @@ def constant_width(training: list[LabelledRows], value: list[float]) -> NDArray[
     return np.array(widths)
 
 
-def coverage(songs: list[LabelledRows], bands: list[Banded]) -> dict[str, Any]:
-    """Share of half-seconds within the band, songs counting alike: overall and by quadrant."""
-    found: dict[str, Any] = {}
-    for d, dimension in enumerate(DIMENSIONS):
-        inside, quadrant, weight, width, constant = [], [], [], [], []
-        for song, band in zip(songs, bands, strict=True):
-            there = ~np.isnan(song.labels[:, 0])
-            labels, edges = song.labels[there], band.edges[there, 2 * d : 2 * d + 2]
-            inside.append((labels[:, d] >= edges[:, 0]) & (labels[:, d] <= edges[:, 1]))
-            quadrant.append(2 * (labels[:, 1] >= 0) + (labels[:, 0] >= 0))
-            weight.append(np.full(len(labels), 1 / len(labels)))
-            width.append(np.mean(edges[:, 1] - edges[:, 0]))
-            constant.append(band.constant[d])
-        held, where, counts = map(np.concatenate, (inside, quadrant, weight))
-        by_quadrant = {
-            name: float(np.average(held[where == q], weights=counts[where == q]))
-            for q, name in enumerate(QUADRANTS)
-            if (where == q).any()
-        }
-        found[dimension] = {
-            "coverage": float(np.average(held, weights=counts)),
-            "by quadrant": by_quadrant,
-            "width": float(np.mean(width)),
-            "constant width": float(np.mean(constant)),
-        }
-    found["unfamiliar songs"] = int(sum(band.percentile > STRANGE for band in bands))
-    return found
-
-
-def show_coverage(held: dict[str, Any]) -> None:
-    print(f"the band of {LEVEL:.0%}: share of half-seconds inside, songs counting alike; width")
-    for dimension in DIMENSIONS:
-        row = held[dimension]
-        quadrants = ", ".join(f"{name} {share:.0%}" for name, share in row["by quadrant"].items())
-        print(f"  {dimension:8} {row['coverage']:6.1%}   {quadrants}")
-        print(f"  {'':8} width {row['width']:.2f}, the constant's {row['constant width']:.2f}")
-    print(f"  flagged as unfamiliar: {held['unfamiliar songs']} songs\n")
-
-
 def keep(path: Path, songs: list[LabelledRows], estimates: Estimates, bands: list[Banded]) -> None:
     """Write the curves of all systems, and the bands, under the songs' names."""
     arrays = {}
     for i, song in enumerate(songs):
         name = song.song.name
         arrays |= {f"{name}/{system}": values[i] for system, values in estimates.items()}
-        arrays |= {f"{name}/labels": song.labels, f"{name}/band": bands[i].edges}
+        arrays[f"{name}/labels"] = song.labels
+        arrays |= {f"{name}/{edge}": values for edge, values in vars(bands[i].band).items()}
     np.savez_compressed(path, **arrays)
 
 

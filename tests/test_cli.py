@@ -26,7 +26,7 @@ from moodcurve.model import load, save
 from moodcurve.moods import moods
 from moodcurve.rows import rows_of
 
-COMMANDS = ("predict", "train", "evaluate", "reproduce", "features", "models", "currennt")
+COMMANDS = ("predict", "live", "train", "evaluate", "reproduce", "features", "models", "currennt")
 
 
 @pytest.fixture(autouse=True)

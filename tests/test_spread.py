@@ -3,7 +3,7 @@ import pytest
 
 pytest.importorskip("scipy")
 
-from moodcurve.familiarity import Familiarity
+from moodcurve.familiarity import Familiarity, nearest
 from moodcurve.spread import LEVEL, Spread, terms
 from moodcurve.training.calibration import fit_familiarity, fit_spread
 
@@ -14,29 +14,43 @@ def songs_of_errors(rng, count, scale=lambda song, n: np.ones(n)):
     return [rng.normal(0, scale(k, n)) for k, n in enumerate(lengths)]
 
 
-def constant_terms(errors):
-    return [np.column_stack([np.ones(len(e)), np.zeros((len(e), 2))]) for e in errors]
+def fit(errors, disagreement=None, distances=None):
+    """The spread of songs of whose networks two scales disagree as given, else not at all."""
+    if distances is None:
+        distances = 1.0 - np.eye(len(errors))
+        np.fill_diagonal(distances, np.inf)
+    outputs = {
+        i: agreeing(e if disagreement is None else disagreement[i], disagreement is None)
+        for i, e in enumerate(errors)
+    }
+    return fit_spread(dict(enumerate(errors)), outputs, distances), outputs, distances
 
 
-def share_inside(spread, errors, parts):
+def agreeing(values, wholly):
+    """Outputs (1, 2, n) whose variance over the two scales is `values`, or 0."""
+    apart = np.zeros(len(values)) if wholly else np.sqrt(values)
+    return np.stack([apart, -apart])[np.newaxis]
+
+
+def share_inside(spread, errors, outputs, distances):
     """Of half-seconds within the band, songs counting alike."""
-    half = [spread.factor * np.sqrt(t @ spread.weights) for t in parts]
+    half = [spread.half_width(outputs[i], distances[i]) for i in range(len(errors))]
     return np.mean([np.mean(np.abs(e) <= h) for e, h in zip(errors, half, strict=True)])
 
 
 def test_terms_by_hand():
-    """Two groups, three scales: variances 2/3 and 0, mean 1/3; the distance squared."""
+    """Two groups, three scales: variances 2/3 and 0, mean 1/3. Distances 1, 2, 3: 2, squared 4."""
     outputs = np.array([[[1.0], [2.0], [3.0]], [[5.0], [5.0], [5.0]]])
-    np.testing.assert_allclose(terms(outputs, 1.5), [[1, 1 / 3, 2.25]])
+    distances = np.array([9.0, 1, 2, 3, np.inf])
+    squares = np.array([0.4, 0.1, 0.2, 0.3, 100])
+    np.testing.assert_allclose(terms(outputs, distances, squares), [[1, 1 / 3, 4, 0.25]])
 
 
 def test_the_band_of_normal_errors():
     """90 % of a normal distribution lies within 1.645 deviations."""
-    errors = songs_of_errors(np.random.default_rng(0), 2000, lambda k, n: np.full(n, 0.3))
-    spread = fit_spread(errors, constant_terms(errors))
-    half = spread.factor * np.sqrt(spread.weights[0])
-    assert half == pytest.approx(1.645 * 0.3, rel=0.02)
-    assert spread.weights[0] == pytest.approx(0.09, rel=0.05)
+    errors = songs_of_errors(np.random.default_rng(0), 500, lambda k, n: np.full(n, 0.3))
+    spread, outputs, distances = fit(errors)
+    assert spread.half_width(outputs[0], distances[0]) == pytest.approx(1.645 * 0.3, rel=0.03)
 
 
 def test_it_holds_what_it_should_on_songs_not_seen():
@@ -46,24 +60,37 @@ def test_it_holds_what_it_should_on_songs_not_seen():
     for _ in range(300):
         scales = rng.gamma(2, 0.2, 40)
         errors = songs_of_errors(rng, 40, lambda k, n, s=scales: s[k] * np.ones(n))
-        spread = fit_spread(errors[:20], constant_terms(errors[:20]))
-        shares.append(share_inside(spread, errors[20:], constant_terms(errors[20:])))
+        spread, *_ = fit(errors[:20])
+        unseen = {i: agreeing(e, True) for i, e in enumerate(errors[20:])}
+        shares.append(share_inside(spread, errors[20:], unseen, np.ones((20, 20))))
     assert LEVEL - 0.005 < np.mean(shares) < LEVEL * 21 / 20 + 0.005
 
 
 def test_it_is_wide_where_errors_are_wide():
-    """Variance 0.01 + 4 x disagreement + 0.1 x distance squared is found again."""
+    """Variance 0.01 + 4 x disagreement is found again."""
     rng = np.random.default_rng(2)
-    errors, parts = [], []
-    for _ in range(600):
-        n = rng.integers(20, 100)
-        disagreement, distance = rng.exponential(0.02, n), rng.exponential(0.5)
-        part = np.column_stack([np.ones(n), disagreement, np.full(n, distance**2)])
-        errors.append(rng.normal(0, np.sqrt(part @ [0.01, 4, 0.1])))
-        parts.append(part)
-    spread = fit_spread(errors, parts)
-    np.testing.assert_allclose(spread.weights, [0.01, 4, 0.1], rtol=0.2)
-    assert share_inside(spread, errors, parts) == pytest.approx(LEVEL, abs=0.005)
+    disagreement = [rng.exponential(0.02, rng.integers(20, 100)) for _ in range(400)]
+    errors = [rng.normal(0, np.sqrt(0.01 + 4 * d)) for d in disagreement]
+    spread, outputs, distances = fit(errors, disagreement)
+    assert spread.weights[1] == pytest.approx(4, rel=0.15)
+    assert share_inside(spread, errors, outputs, distances) == pytest.approx(LEVEL, abs=0.01)
+
+
+def test_it_is_wide_among_songs_that_are_hard():
+    """Two kinds of songs, far from each other; errors of one are three times as large."""
+    rng = np.random.default_rng(7)
+    kind = np.arange(80) % 2
+    errors = [rng.normal(0, 0.1 + 0.2 * k, 60) for k in kind]
+    distances = np.where(kind[:, np.newaxis] == kind, 1.0, 10.0)
+    np.fill_diagonal(distances, np.inf)
+    spread, outputs, _ = fit(errors, distances=distances)
+    easy, hard = (spread.half_width(outputs[i], distances[i])[0] for i in (0, 1))
+    assert hard / easy == pytest.approx(3, rel=0.25)
+    for k in (0, 1):
+        own = [i for i in range(80) if kind[i] == k]
+        half = {i: spread.half_width(outputs[i], distances[i]) for i in own}
+        inside = np.mean([np.mean(np.abs(errors[i]) <= half[i]) for i in own])
+        assert inside == pytest.approx(LEVEL, abs=0.04)
 
 
 def test_no_weight_is_negative():
@@ -71,21 +98,20 @@ def test_no_weight_is_negative():
     rng = np.random.default_rng(3)
     disagreement = [rng.uniform(0, 1, 50) for _ in range(50)]
     errors = [rng.normal(0, 1.1 - d) for d in disagreement]
-    parts = [np.column_stack([np.ones(50), d, np.zeros(50)]) for d in disagreement]
-    assert (fit_spread(errors, parts).weights >= 0).all()
+    assert (fit(errors, disagreement)[0].weights >= 0).all()
 
 
 def test_perfect_predictions_have_a_narrow_band():
-    errors = [np.zeros(10)] * 5
-    spread = fit_spread(errors, constant_terms(errors))
-    assert np.isfinite(spread.factor)
+    spread, outputs, distances = fit([np.zeros(10)] * 5)
+    assert spread.half_width(outputs[0], distances[0]).max() < 1e-3
 
 
 def test_half_width():
-    spread = Spread(np.array([0.04, 1, 0.5]), 2.0)
+    spread = Spread(np.array([0.04, 1, 0.5, 2]), np.array([0.1, 0.3]), 2.0)
     outputs = np.zeros((1, 4, 3))
-    np.testing.assert_allclose(spread.half_width(outputs, 0.0), [0.4, 0.4, 0.4])
-    np.testing.assert_allclose(spread.half_width(outputs, 2.0), 2 * np.sqrt(2.04) * np.ones(3))
+    far = 0.04 + 0.5 * 2.0**2 + 2 * 0.2
+    distances = np.array([1.0, 3.0])
+    np.testing.assert_allclose(spread.half_width(outputs, distances), 2 * np.sqrt(far) * np.ones(3))
 
 
 def cloud(rng, count, centre=0.0):
@@ -104,12 +130,13 @@ def test_distances_by_brute_force():
     for i in range(30):
         home = next((s for s in sets if i in s), [i])
         away = sorted(np.linalg.norm(points[i] - points[j]) for j in range(30) if j not in home)
-        assert distances[i] == pytest.approx(np.mean(away[:3]), rel=1e-4)
+        assert nearest(distances[i]) == pytest.approx(np.mean(away[:3]), rel=1e-4)
+        assert np.isinf(distances[i][home]).all()
 
 
 def test_percentile():
     known = Familiarity(np.eye(1), np.zeros((3, 1)), np.array([1.0, 2, 3, 4]))
-    assert known.distance(np.full((7, 1), 2.5)) == 2.5
+    np.testing.assert_allclose(known.place(np.full((7, 1), 2.5)), [2.5, 2.5, 2.5])
     assert [known.percentile(d) for d in (0.5, 2.5, 9.0)] == [0, 50, 100]
 
 
@@ -118,5 +145,5 @@ def test_what_is_far_off_is_said_to_be():
     songs = cloud(rng, 60)
     known, _ = fit_familiarity(songs, [np.arange(0, 60, 2), np.arange(1, 60, 2)])
     (near,), (far,) = cloud(rng, 1), cloud(rng, 1, centre=8.0)
-    assert known.percentile(known.distance(near)) < 99
-    assert known.percentile(known.distance(far)) == 100
+    assert known.percentile(nearest(known.place(near))) < 99
+    assert known.percentile(nearest(known.place(far))) == 100

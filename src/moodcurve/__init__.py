@@ -10,18 +10,30 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from moodcurve.curve import Curve
     from moodcurve.errors import InputError
+    from moodcurve.live import Moment, StreamCurve
     from moodcurve.predict import Audio2Curve, File2Curve, Rows2Curve
 
 __version__ = "0.1.0"
 
-__all__ = ["Audio2Curve", "Curve", "File2Curve", "InputError", "Rows2Curve", "__version__"]
+__all__ = [
+    "Audio2Curve",
+    "Curve",
+    "File2Curve",
+    "InputError",
+    "Moment",
+    "Rows2Curve",
+    "StreamCurve",
+    "__version__",
+]
 
 _HOME = {
     "Audio2Curve": "predict",
     "Curve": "curve",
     "File2Curve": "predict",
     "InputError": "errors",
+    "Moment": "live",
     "Rows2Curve": "predict",
+    "StreamCurve": "live",
 }
 
 

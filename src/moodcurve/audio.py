@@ -44,7 +44,7 @@ def read_blocks(path: str | Path, block_seconds: float = 10.0) -> Iterator[np.nd
     path = Path(path)
     _check_file(path)
     decode = _decode_ffmpeg if path.suffix.lower() in _FFMPEG else _decode_soundfile
-    yield from _convert(str(path), decode(path, block_seconds))
+    yield from convert(str(path), decode(path, block_seconds))
 
 
 def read(path: str | Path) -> np.ndarray:
@@ -64,7 +64,7 @@ def resample(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     if audio.dtype.kind != "f":
         raise InputError(f"audio: {audio.dtype} samples; give floats in [-1, 1]")
     frames = np.atleast_2d(audio.T).T.astype(np.float32, copy=False)
-    return np.concatenate(list(_convert("audio", iter([(sample_rate, frames)]))))
+    return np.concatenate(list(convert("audio", iter([(sample_rate, frames)]))))
 
 
 def find_songs(paths: Sequence[str | Path]) -> tuple[list[Path], list[InputError]]:
@@ -111,8 +111,12 @@ def _check_file(path: Path) -> None:
         raise InputError(f"{path}: empty (0 bytes); {_AGAIN}")
 
 
-def _convert(name: str, chunks: Chunks) -> Iterator[np.ndarray]:
-    """Check, mix and resample chunks of one rate; `name` starts every error."""
+def convert(name: str, chunks: Chunks) -> Iterator[np.ndarray]:
+    """Mix and resample chunks (rate in Hz, (n, channels) floats) of one rate, as they come.
+
+    Gives blocks of shape (n,), mono float32 at 44.1 kHz. `name` starts every error: InputError for
+    a rate outside 4 to 768 kHz, NaN or infinity, and, at the end, less than 0.5 s.
+    """
     import soxr
 
     rate, frames, stream = SAMPLE_RATE, 0, None

@@ -6,7 +6,7 @@ import argparse
 import io
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,8 @@ from moodcurve.currennt.cli import add_commands as add_currennt
 from moodcurve.errors import InputError, training_parts
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from moodcurve.curve import Curve
 
 OK, FAILED, MISUSED = 0, 1, 2
@@ -76,6 +78,29 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument(
         "--skip-existing", action="store_true", help="leave songs that have a curve in DIR"
     )
+
+    live = command(
+        "live",
+        _live,
+        "Trace sound as it comes, from a pipe or a microphone: a CSV line every half-second.",
+    )
+    live.add_argument(
+        "source",
+        nargs="?",
+        metavar="FILE",
+        help="a song; - or nothing: the pipe on standard input, with wav or raw 16-bit PCM",
+    )
+    live.add_argument("--microphone", action="store_true", help="listen to the default input")
+    live.add_argument(
+        "--look-ahead",
+        metavar="S",
+        type=float,
+        default=5.0,
+        help="seconds heard after a half-second before it is judged (5); 0: at once, less sure",
+    )
+    live.add_argument("--model", default="default", help="a name (see `models`) or a folder")
+    live.add_argument("--rate", metavar="R", type=int, help="of raw PCM, in Hz; wav says its own")
+    live.add_argument("--channels", metavar="C", type=int, help="of raw PCM; wav says its own")
 
     train = command("train", _train, "Train a model on folders of labelled songs.")
     train.add_argument("corpora", nargs="+", metavar="CORPUS", type=Path, help="corpus folders")
@@ -202,6 +227,47 @@ def _unique_stems(songs: Sequence[Path]) -> list[str]:
         taken.add(stem.casefold())
         stems.append(stem)
     return stems
+
+
+def _live(options: argparse.Namespace) -> int:
+    from moodcurve.live import StreamCurve
+
+    blocks, stream = _blocks(options), StreamCurve(options.model, options.look_ahead)
+    said = False
+    try:
+        for moment in stream.over(blocks):
+            row = [x for x in moment if x is not None]
+            if not said:
+                _say(",".join(moment._fields[: len(row)]))
+            said = True
+            _say(",".join([f"{x:.1f}" for x in row[:2]] + [f"{x:z.4f}" for x in row[2:]]))
+    except InputError as error:
+        if not said:
+            raise
+        _complain(error)
+        return FAILED
+    return OK
+
+
+def _blocks(options: argparse.Namespace) -> Iterator[np.ndarray]:
+    """Open what `live` is to listen to: blocks of mono float32 at 44.1 kHz."""
+    from moodcurve.audio import convert, read_blocks
+    from moodcurve.microphone import read_microphone
+    from moodcurve.pipe import read_pipe
+
+    file = None if options.source == "-" else options.source
+    if options.microphone and options.source:
+        raise InputError(f"--microphone and {options.source}: give one of them")
+    if (file or options.microphone) and (options.rate or options.channels):
+        raise InputError("--rate, --channels: only for raw PCM on standard input; leave them out")
+    if options.microphone:
+        return convert("microphone", read_microphone())
+    if file:
+        return read_blocks(file, block_seconds=0.5)
+    if sys.stdin.isatty():
+        raise InputError("standard input: a terminal; give FILE or --microphone, or pipe sound in")
+    pipe = io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False))
+    return convert("standard input", read_pipe(pipe, options.rate, options.channels))
 
 
 def _train(options: argparse.Namespace) -> int:

@@ -9,7 +9,8 @@ from moodcurve.network import Array
 
 Float64 = NDArray[np.float64]
 
-NEIGHBOURS = 3
+NEIGHBOURS = 3  # that the distance is the mean of
+AROUND = 15  # training songs that show how hard songs like one are
 STRANGE = 99.0  # percentile from which on a song is flagged
 
 
@@ -31,9 +32,9 @@ class Familiarity:
     songs: Array
     distances: Array
 
-    def distance(self, inputs: Array) -> float:
-        """Distance of a song from its standardised inputs (n, F); at least 0."""
-        return nearest(point(inputs, self.axes), self.songs)
+    def place(self, inputs: Array) -> Float64:
+        """A song's distances from all training songs, (S,), from its standardised inputs (n, F)."""
+        return apart(point(inputs, self.axes), self.songs)
 
     def percentile(self, distance: float) -> float:
         """Share of training songs, 0 .. 100, that lie nearer to the others than that."""
@@ -46,7 +47,19 @@ def point(inputs: Array, axes: Array) -> Float64:
     return place
 
 
-def nearest(place: Float64, songs: NDArray[np.floating]) -> float:
-    """Mean distance of a point (K,) to the nearest of others (S, K)."""
-    distances = np.sort(np.linalg.norm(songs - place, axis=1))
-    return float(distances[:NEIGHBOURS].mean())
+def apart(place: Float64, songs: NDArray[np.floating]) -> Float64:
+    """Distances (S,) of a point (K,) from others (S, K)."""
+    distances: Float64 = np.linalg.norm(songs - place, axis=1)
+    return distances
+
+
+def nearest(distances: Float64) -> float:
+    """A song's distance: the mean of those (S,) from the nearest training songs."""
+    near = np.sort(distances)[:NEIGHBOURS]
+    return float(near[np.isfinite(near)].mean())
+
+
+def around(distances: Float64, values: NDArray[np.floating]) -> float:
+    """Mean of the values (S,) of the training songs nearest by; none at infinity counts."""
+    near = np.argsort(distances)[:AROUND]
+    return float(values[near[np.isfinite(distances[near])]].mean())

@@ -156,6 +156,7 @@ def save(model: Model, folder: Path) -> None:
             arrays[f"{dimension}/{key}"] = getattr(fusion, key)
         if fusion.spread:
             arrays[f"{dimension}/spread_weights"] = fusion.spread.weights
+            arrays[f"{dimension}/spread_squares"] = fusion.spread.squares
             arrays[f"{dimension}/spread_factor"] = np.array(fusion.spread.factor)
     if model.familiarity:
         arrays |= {f"{_FAMILIARITY}{key}": a for key, a in vars(model.familiarity).items()}
@@ -292,7 +293,7 @@ def _fusion(
 ) -> Fusion:
     spread = None
     if "spread_weights" in own:
-        spread = Spread(own["spread_weights"], float(own["spread_factor"]))
+        spread = Spread(own["spread_weights"], own["spread_squares"], float(own["spread_factor"]))
     return Fusion(groups, own["elm_weights"], own["elm_bias"], own["elm_beta"], output, spread)
 
 

@@ -15,7 +15,7 @@ from moodcurve import __version__, features
 from moodcurve.audio import SAMPLE_RATE, read_blocks, resample
 from moodcurve.curve import Band, Curve
 from moodcurve.errors import InputError
-from moodcurve.familiarity import STRANGE
+from moodcurve.familiarity import STRANGE, nearest
 from moodcurve.features import COLUMNS, FEATURE_NAMES
 from moodcurve.fusion import elm_output, supervectors
 from moodcurve.model import DEFAULT, Fusion, Model, load
@@ -78,8 +78,8 @@ class Rows2Curve:
         """The edges of the band by name, and what to note of it; nothing where nobody measured."""
         if self.model.familiarity is None:
             return {}, {}
-        distance = self.model.familiarity.distance(inputs)
-        percentile = self.model.familiarity.percentile(distance)
+        distances = self.model.familiarity.place(inputs)
+        percentile = self.model.familiarity.percentile(nearest(distances))
         found: dict[str, Any] = {
             "familiarity": {"percentile": round(percentile, 1), "familiar": percentile <= STRANGE}
         }
@@ -87,7 +87,7 @@ class Rows2Curve:
         for dimension, fusion in self.model.fusions.items():
             if fusion.spread is None:
                 return {}, found
-            half = fusion.spread.half_width(outputs[dimension], distance)
+            half = fusion.spread.half_width(outputs[dimension], distances)
             edges[f"{dimension}_low"] = values[dimension] - half
             edges[f"{dimension}_high"] = values[dimension] + half
         return edges, {**found, "band": {"level": LEVEL}}

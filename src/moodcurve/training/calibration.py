@@ -3,15 +3,15 @@
 Split by songs throughout: half-seconds of one song resemble each other, songs of one series too.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import nnls
 
-from moodcurve.familiarity import Familiarity, nearest, point
+from moodcurve.familiarity import Familiarity, apart, nearest, point
 from moodcurve.network import Array
-from moodcurve.spread import LEVEL, Spread
+from moodcurve.spread import LEVEL, Spread, terms
 
 Float64 = NDArray[np.float64]
 
@@ -28,8 +28,8 @@ def fit_familiarity(
         sets: disjoint validation sets of song numbers.
 
     Returns:
-        The familiarity, and each song's own distance (S,): from the songs of the other sets, or,
-        of a song in no set, from all others.
+        The familiarity, and each song's distances (S, S) from the songs of the other sets, or, of
+        a song in no set, from all others; infinite from the rest, itself included.
     """
     means = np.array([song.mean(axis=0, dtype=np.float64) for song in songs])
     around = means - means.mean(axis=0)
@@ -40,17 +40,17 @@ def fit_familiarity(
     home = np.full(len(songs), -1)
     for number, members in enumerate(sets):
         home[members] = number
-    distances = np.empty(len(songs))
-    for i, place in enumerate(points):
-        others = home != home[i] if home[i] >= 0 else np.arange(len(songs)) != i
-        distances[i] = nearest(place, points[others])
-    known = Familiarity(
-        axes.astype(np.float32), points.astype(np.float32), np.sort(distances).astype(np.float32)
-    )
+    distances = np.array([apart(place, points) for place in points])
+    distances[(home[:, np.newaxis] == home) & (home >= 0)] = np.inf
+    np.fill_diagonal(distances, np.inf)
+    own = np.sort([nearest(row) for row in distances])
+    known = Familiarity(*(a.astype(np.float32) for a in (axes, points, own)))
     return known, distances
 
 
-def fit_spread(errors: Sequence[Float64], terms: Sequence[Float64]) -> Spread:
+def fit_spread(
+    errors: Mapping[int, Float64], outputs: Mapping[int, Float64], distances: Float64
+) -> Spread:
     """Fit the variance of the errors, and the factor that makes a band of it.
 
     The weights are those, at least 0, that come closest to the squared errors (least squares, songs
@@ -60,11 +60,17 @@ def fit_spread(errors: Sequence[Float64], terms: Sequence[Float64]) -> Spread:
     2022, conformal risk control).
 
     Args:
-        errors: a song's errors (n_i,) each, of predictions that were not trained on it.
-        terms: `spread.terms` of the same half-seconds, (n_i, 3) each.
+        errors: a song's errors (n_i,) each, of predictions that were not trained on it, by number.
+        outputs: what the networks said of the same half-seconds, (G, S, n_i) each.
+        distances: (S, S) of all songs from those that they were not trained with.
     """
-    count = np.concatenate([np.full(len(e), 1 / len(e)) for e in errors])
-    x, squares = np.concatenate(terms), np.square(np.concatenate(errors))
+    mean = float(np.mean([np.mean(e**2) for e in errors.values()]))
+    of_song = np.full(len(distances), mean)  # also of songs that were never held out
+    for i, e in errors.items():
+        of_song[i] = np.mean(e**2)
+    x = np.concatenate([terms(outputs[i], distances[i], of_song) for i in errors])
+    count = np.concatenate([np.full(len(e), 1 / len(e)) for e in errors.values()])
+    squares = np.square(np.concatenate(list(errors.values())))
     # divided by a first guess of the variance, so that large errors do not rule
     least = 0.01 * squares.mean() + 1e-9  # no band is ever without width
     guess = np.full(len(x), squares.mean() + least)
@@ -78,4 +84,6 @@ def fit_spread(errors: Sequence[Float64], terms: Sequence[Float64]) -> Spread:
     share = np.cumsum(count[order]) / len(errors)
     wanted = min(1.0, LEVEL * (len(errors) + 1) / len(errors))
     place = min(int(np.searchsorted(share, wanted - 1e-12)), len(order) - 1)
-    return Spread(weights.astype(np.float32), float(scores[order][place]))
+    return Spread(
+        weights.astype(np.float32), of_song.astype(np.float32), float(scores[order][place])
+    )

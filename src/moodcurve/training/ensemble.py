@@ -27,7 +27,6 @@ from moodcurve.model import DIMENSIONS, Fusion, Model, standardise
 from moodcurve.network import Array, Network
 from moodcurve.predict import groups_outputs
 from moodcurve.sequences import cut, pad
-from moodcurve.spread import terms
 from moodcurve.training.calibration import fit_familiarity, fit_spread
 from moodcurve.training.loop import Sequences, one_thread, train
 from moodcurve.training.network import initial_network
@@ -94,8 +93,8 @@ def train_on_songs(
     fusions, figures = {}, {}
     for d, dimension in enumerate(DIMENSIONS):
         own, output = (groups[None], d) if preset.joint else (groups[d], 0)
-        held = _held_out(d, output, own, standard, sets, distances)
-        fusions[dimension], figures[dimension] = _fuse(own, output, held, preset, seed)
+        held = _held_out(d, output, own, standard, sets)
+        fusions[dimension], figures[dimension] = _fuse(own, output, held, distances, preset, seed)
     labels = np.concatenate([s.labels for s in songs])
     about = {
         "name": name,
@@ -225,10 +224,10 @@ def song_weights(songs: Sequence[LabelledRows], balance: float) -> NDArray[np.fl
 class _HeldOut(NamedTuple):
     """What a group says of one of its own validation songs, m labelled half-seconds."""
 
+    song: int
     partition: int
-    outputs: NDArray[np.float64]  # (S, m)
+    outputs: NDArray[np.float64]  # (1, S, m)
     vectors: NDArray[np.float64]  # (m, 3 S), supervectors
-    terms: NDArray[np.float64]  # (m, 3), of the variance
     labels: NDArray[np.float64]  # (m,)
 
 
@@ -238,7 +237,6 @@ def _held_out(
     groups: Sequence[Sequence[Network]],
     songs: Sequence[LabelledRows],
     sets: Sequence[Indices],
-    distances: NDArray[np.float64],
 ) -> list[_HeldOut]:
     """What each group says of one dimension of its own validation songs, song by song."""
     found = []
@@ -249,10 +247,10 @@ def _held_out(
             there = ~np.isnan(song.labels[:, dimension])
             found.append(
                 _HeldOut(
+                    int(number),
                     p,
-                    said[0][:, there],
+                    said[..., there],
                     supervectors(said[0])[there],
-                    terms(said, distances[number])[there],
                     song.labels[there, dimension].astype(np.float64),
                 )
             )
@@ -263,6 +261,7 @@ def _fuse(
     groups: tuple[tuple[Network, ...], ...],
     output: int,
     held: Sequence[_HeldOut],
+    distances: NDArray[np.float64],
     preset: Preset,
     seed: int,
 ) -> tuple[Fusion, dict[str, float]]:
@@ -280,11 +279,11 @@ def _fuse(
         return elm.fit(np.concatenate([h.vectors for h in members]), labels, counts / counts.mean())
 
     others = [fit([h for h in held if h.partition != p] or held) for p in range(len(groups))]
-    errors = [others[h.partition].predict(h.vectors) - h.labels for h in held]
+    errors = {h.song: others[h.partition].predict(h.vectors) - h.labels for h in held}
     elm = fit(held)
-    y, o = np.concatenate([h.labels for h in held]), np.concatenate([h.outputs.T for h in held])
+    y, o = np.concatenate([h.labels for h in held]), np.concatenate([h.outputs[0].T for h in held])
     figures = {f"scale {scale}": rmse(y, o[:, s]) for s, scale in enumerate(SCALES)}
-    figures["fused"] = rmse(y, y + np.concatenate(errors))
+    figures["fused"] = rmse(y, y + np.concatenate(list(errors.values())))
     figures["constant"] = rmse(y, np.full_like(y, y.mean()))
     fusion = Fusion(
         groups,
@@ -292,6 +291,6 @@ def _fuse(
         elm.bias_.astype(np.float32),
         elm.beta_.astype(np.float32),
         output,
-        fit_spread(errors, [h.terms for h in held]),
+        fit_spread(errors, {h.song: h.outputs for h in held}, distances),
     )
     return fusion, {key: round(float(value), 4) for key, value in figures.items()}
