@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from moodcurve import File2Curve
-from moodcurve.features import FEATURE_NAMES, ILL_CONDITIONED
+from moodcurve import Audio2Curve, File2Curve
+from moodcurve.audio import SAMPLE_RATE
+from moodcurve.context import input_names
+from moodcurve.features import ILL_CONDITIONED
 from moodcurve.model import DIMENSIONS, describe, find, installed, load, read_manifest
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "four_moods.ogg"
@@ -26,7 +28,11 @@ def test_it_loads():
     model = load()
     assert model.scales == (10, 20, 30, 60)
     assert set(model.fusions) == set(DIMENSIONS)
-    assert model.mean.shape == model.deviation.shape == (260,)
+    assert model.contexts == (20, 240)
+    assert model.mean.shape == model.deviation.shape == (290,)
+    assert model.joint
+    assert model.familiarity is not None
+    assert all(fusion.spread for fusion in model.fusions.values())
     assert np.all(model.deviation > 0)
 
 
@@ -41,7 +47,7 @@ def test_it_holds_plain_arrays():
             assert archive[key].dtype.kind in "fU"
             if archive[key].dtype.kind == "f" and key != "deviation":
                 assert np.isfinite(archive[key]).all()
-        unseen = {FEATURE_NAMES[i] for i in np.flatnonzero(np.isinf(archive["deviation"]))}
+        unseen = {input_names((20, 240))[i] for i in np.flatnonzero(np.isinf(archive["deviation"]))}
     assert unseen == set(ILL_CONDITIONED)
 
 
@@ -52,6 +58,8 @@ def test_its_manifest():
         "moodcurve",
         "features",
         "scales",
+        "contexts",
+        "joint",
         "groups",
         "limit",
         "name",
@@ -91,3 +99,20 @@ def test_its_curve_of_the_example_song(curve):
 def test_the_joyful_part_is_more_excited_than_the_calm_one(curve):
     calm, joyful = (curve.times < 18), (curve.times >= 18) & (curve.times < 36)
     assert curve.arousal[joyful].mean() > curve.arousal[calm].mean()
+
+
+def test_its_band_holds_its_curve(curve):
+    band = curve.band
+    for dimension in DIMENSIONS:
+        low, high = (getattr(band, f"{dimension}_{edge}") for edge in ("low", "high"))
+        values = getattr(curve, dimension)
+        assert (low <= values).all()
+        assert (values <= high).all()
+        assert 0.2 < (high - low).mean() < 1.2
+
+
+def test_what_is_no_music_is_strange_to_it():
+    noise = np.random.default_rng(0).normal(0, 0.1, 20 * SAMPLE_RATE)
+    curve = Audio2Curve()(noise, SAMPLE_RATE)
+    assert not curve.about["familiarity"]["familiar"]
+    assert "unlike the music the model learned from" in curve.caution
