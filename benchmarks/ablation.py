@@ -34,6 +34,7 @@ ROWS: dict[str, Preset] = {
     "with jitter, shimmer, fading derivatives": replace(DEFAULT, left_out=()),
     "a network for each dimension": replace(DEFAULT, joint=False),
     "every half-second counts alike": replace(DEFAULT, balance=0.0),
+    "every song counts alike": replace(DEFAULT, balance=1.0),
     "one layer": replace(DEFAULT, layers=1),
     "64 units": replace(DEFAULT, units=64),
     "input noise 0.3": replace(DEFAULT, settings=replace(DEFAULT.settings, noise=0.3)),

@@ -111,8 +111,19 @@ def test_its_band_holds_its_curve(curve):
         assert 0.2 < (high - low).mean() < 1.2
 
 
-def test_what_is_no_music_is_strange_to_it():
-    noise = np.random.default_rng(0).normal(0, 0.1, 20 * SAMPLE_RATE)
-    curve = Audio2Curve()(noise, SAMPLE_RATE)
+@pytest.mark.parametrize("sound", ["a tone", "clicks", "rumble"])
+def test_what_is_no_music_is_strange_to_it(sound):
+    n = 20 * SAMPLE_RATE
+    audio = {
+        "a tone": 0.3 * np.sin(2 * np.pi * 440 * np.arange(n) / SAMPLE_RATE),
+        "clicks": 0.9 * (np.arange(n) % 11_025 == 0),
+        "rumble": 1e-3 * np.cumsum(np.random.default_rng(0).normal(size=n)),
+    }[sound]
+    curve = Audio2Curve()(audio, SAMPLE_RATE)
     assert not curve.about["familiarity"]["familiar"]
     assert "unlike the music the model learned from" in curve.caution
+
+
+def test_the_example_song_is_familiar(curve):
+    assert curve.about["familiarity"]["familiar"]
+    assert curve.caution == ""
