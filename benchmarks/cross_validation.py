@@ -1,7 +1,7 @@
 """Cross-validate a preset: every song predicted by a model that saw neither it nor its series.
 
     python benchmarks/cross_validation.py CORPUS... [--preset default] [--folds 7] [--json FILE]
-                                          [--predictions FILE.npz] [--seed N]
+                                          [--predictions FILE.npz] [--seed N] [--live]
 
 Songs are dealt to folds by whole groups (series); songs without group one by one, evenly by genre.
 Within a fold's training songs the preset draws its own validation sets, so what stops the networks
@@ -10,7 +10,8 @@ predictor (mean of the training labels), ridge regression on single rows (its st
 grouped cross-validation within the training songs), each scale's networks alone, and their
 average. Then how often the band holds the label, overall and by the label's quadrant, how wide it
 is beside the constant predictor's, and how many songs are flagged as unfamiliar. The predictions
-are kept for `benchmarks/comparison.py`.
+are kept for `benchmarks/comparison.py`. With --live, on every fourth half-second of songs over
+30 s, what the model says of it when the music has been heard up to 0 and 5 s after it.
 """
 
 import argparse
@@ -29,6 +30,7 @@ from moodcurve.corpora.rows import LabelledRows, labelled_rows
 from moodcurve.curve import Band
 from moodcurve.evaluate import compare, constant, coverage, table
 from moodcurve.familiarity import STRANGE
+from moodcurve.metrics import ccc, rmse
 from moodcurve.model import DIMENSIONS, Model
 from moodcurve.predict import Rows2Curve, network_outputs
 from moodcurve.spread import LEVEL
@@ -37,6 +39,8 @@ from moodcurve.training.partitions import validation_sets
 from moodcurve.training.presets import Preset, preset
 
 Estimates = dict[str, list[NDArray[np.float64]]]
+LOOK_AHEADS = (0, 10)  # half-seconds
+LIVE_FROM = 60  # half-seconds; shorter songs are not followed live
 STRENGTHS = (1e2, 1e3, 1e4, 1e5)  # of the ridge
 
 
@@ -54,6 +58,7 @@ def main() -> None:
     parser.add_argument("--preset", default="default")
     parser.add_argument("--folds", type=int, default=7)
     parser.add_argument("--seed", type=int, default=0, help="of the training, not of the folds")
+    parser.add_argument("--live", action="store_true", help="also follow the songs live")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--predictions", type=Path, help="also keep every system's curves there")
     options = parser.parse_args()
@@ -61,7 +66,13 @@ def main() -> None:
     corpora = [read_corpus(folder) for folder in options.corpora]
     songs = labelled_rows([song for corpus in corpora for song in corpus.songs])
     start = time.perf_counter()
-    estimates, bands = cross_validate(songs, preset(options.preset), options.folds, options.seed)
+    estimates, bands = cross_validate(
+        songs, preset(options.preset), options.folds, options.seed, options.live
+    )
+    heard = [i for i, song in enumerate(songs) if options.live and len(song.rows) > LIVE_FROM]
+    if heard:
+        show_live([songs[i] for i in heard], estimates, heard)
+        estimates = {name: values for name, values in estimates.items() if "live" not in name}
     if options.predictions:
         keep(options.predictions, songs, estimates, bands)
     figures = {}
@@ -92,7 +103,7 @@ def fold_sets(songs: list[LabelledRows], folds: int) -> list[NDArray[np.int64]]:
 
 
 def cross_validate(
-    songs: list[LabelledRows], chosen: Preset, folds: int, seed: int = 0
+    songs: list[LabelledRows], chosen: Preset, folds: int, seed: int = 0, live: bool = False
 ) -> tuple[Estimates, list[Banded]]:
     """Estimates (n, 2) of every song by every system, none of which was trained on it.
 
@@ -112,6 +123,7 @@ def cross_validate(
             "constant": constant([songs[i] for i in test], model.about["training"]["constant"]),
             "ridge": ridge(model, training, [songs[i] for i in test], chosen),
             **single_scales(model, [songs[i] for i in test]),
+            **(live_curves(model, [songs[i] for i in test]) if live else {}),
         }
         for name, values in found.items():
             filled = estimates.setdefault(name, [np.empty((0, 2))] * len(songs))
@@ -131,6 +143,44 @@ def curves(
         values.append(np.column_stack([curve.valence, curve.arousal]))
         bands.append(Banded(curve.band, constant, curve.about["familiarity"]["percentile"]))
     return values, bands
+
+
+def live_curves(model: Model, songs: list[LabelledRows]) -> Estimates:
+    """As `live.StreamCurve` does: each half-second from the rows up to it and some after it.
+
+    (n, 2) a song, NaN but for every fourth half-second of songs long enough. A stream's last rows
+    are those of audio that ends there; here they are the song's own.
+    """
+    rows2curve, longest = Rows2Curve(model), max(model.scales)
+    found: Estimates = {}
+    for ahead in LOOK_AHEADS:
+        curves = found.setdefault(f"live {ahead / 2:.0f} s", [])
+        for song in songs:
+            curve = np.full((len(song.rows), 2), np.nan)
+            for k in range(0, len(song.rows) if len(song.rows) > LIVE_FROM else 0, 4):
+                first = max(0, (k - 240) // longest * longest)
+                part = rows2curve(song.rows[first : k + 1 + ahead])
+                curve[k] = part.valence[k - first], part.arousal[k - first]
+            curves.append(curve)
+    return found
+
+
+def show_live(songs: list[LabelledRows], estimates: Estimates, heard: list[int]) -> None:
+    """Print what is lost by not knowing how the song goes on."""
+    print(f"every fourth half-second of {len(songs)} songs; look-ahead, pooled RMSE and CCC")
+    names = [f"live {ahead / 2:.0f} s" for ahead in LOOK_AHEADS]
+    for name in (*names, "model"):
+        cells = ""
+        for d, dimension in enumerate(DIMENSIONS):
+            y, x = ([], [])
+            for song, i in zip(songs, heard, strict=True):
+                there = ~np.isnan(estimates[names[0]][i][:, 0]) & ~np.isnan(song.labels[:, d])
+                y.append(song.labels[there, d])
+                x.append(estimates[name][i][there, d])
+            pair = np.concatenate(y), np.concatenate(x)
+            cells += f"   {dimension} {rmse(*pair):.3f} {ccc(*pair):.3f}"
+        print(f"  {name if name != 'model' else 'offline':10}{cells}")
+    print()
 
 
 def constant_width(training: list[LabelledRows], value: list[float]) -> NDArray[np.float64]:
