@@ -10,7 +10,7 @@ predictor (mean of the training labels), ridge regression on single rows (its st
 grouped cross-validation within the training songs), each scale's networks alone, and their
 average. Then how often the band holds the label, overall and by the label's quadrant, how wide it
 is beside the constant predictor's, and how many songs are flagged as unfamiliar. The predictions
-are kept for `benchmarks/comparison.py`. With --live, on every fourth half-second of songs over
+are kept for `benchmarks/comparison.py`. With --live, on every eighth half-second of songs over
 30 s, what the model says of it when the music has been heard up to 0 and 5 s after it.
 """
 
@@ -148,7 +148,7 @@ def curves(
 def live_curves(model: Model, songs: list[LabelledRows]) -> Estimates:
     """As `live.StreamCurve` does: each half-second from the rows up to it and some after it.
 
-    (n, 2) a song, NaN but for every fourth half-second of songs long enough. A stream's last rows
+    (n, 2) a song, NaN but for every eighth half-second of songs long enough. A stream's last rows
     are those of audio that ends there; here they are the song's own.
     """
     rows2curve, longest = Rows2Curve(model), max(model.scales)
@@ -157,7 +157,7 @@ def live_curves(model: Model, songs: list[LabelledRows]) -> Estimates:
         curves = found.setdefault(f"live {ahead / 2:.0f} s", [])
         for song in songs:
             curve = np.full((len(song.rows), 2), np.nan)
-            for k in range(0, len(song.rows) if len(song.rows) > LIVE_FROM else 0, 4):
+            for k in range(0, len(song.rows) if len(song.rows) > LIVE_FROM else 0, 8):
                 first = max(0, (k - 240) // longest * longest)
                 part = rows2curve(song.rows[first : k + 1 + ahead])
                 curve[k] = part.valence[k - first], part.arousal[k - first]
@@ -167,7 +167,7 @@ def live_curves(model: Model, songs: list[LabelledRows]) -> Estimates:
 
 def show_live(songs: list[LabelledRows], estimates: Estimates, heard: list[int]) -> None:
     """Print what is lost by not knowing how the song goes on."""
-    print(f"every fourth half-second of {len(songs)} songs; look-ahead, pooled RMSE and CCC")
+    print(f"every eighth half-second of {len(songs)} songs; look-ahead, pooled RMSE and CCC")
     names = [f"live {ahead / 2:.0f} s" for ahead in LOOK_AHEADS]
     for name in (*names, "model"):
         cells = ""
