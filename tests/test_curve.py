@@ -124,6 +124,7 @@ def test_summary():
         "1:15.0 min, a value every half-second",
         "valence  mean +0.22, sd 0.30, -0.10 to +0.50   (unpleasant -1 .. 1 pleasant)",
         "arousal  mean +0.05, sd 0.33, -0.50 to +0.25   (calm -1 .. 1 excited)",
+        "band     none: how far off this model is was never measured",
         "turning points: 0:20, 0:40",
         "0:00 - 0:20  calm and pleasant       calm",
         "0:20 - 0:40  excited and pleasant    delighted",
@@ -174,12 +175,12 @@ def test_summary_of_many_turning_points():
     rng = np.random.default_rng(0)
     song = curve(*(rng.choice([-0.8, -0.3, 0.3, 0.8], (2, 41)).repeat(200, axis=1)))
     lines = song.summary().splitlines()
-    assert len(lines) == 4 + 8
-    assert lines[3] == (
+    assert len(lines) == 5 + 8
+    assert lines[4] == (
         f"turning points: {len(song.turning_points)}, the clearest of them between these pieces"
     )
     assert len(song.turning_points) > 30
-    assert lines[4].startswith(" 0:00 - ")
+    assert lines[5].startswith(" 0:00 - ")
     assert lines[-1][5:].startswith(" - 68:20  ")
     assert max(map(len, lines)) < 78
 

@@ -291,7 +291,7 @@ def test_what_was_learned(here):
     text = learned(model)
     lines = text.splitlines()
     errors = model.about["training"]["validation_rmse"]
-    assert "10 songs, 475 labelled half-seconds" in lines[0]
+    assert lines[0] == "10 songs, 475 labelled half-seconds, the 260 official features only"
     assert max(map(len, lines)) <= 80
     (fused,) = (line for line in lines if line.split()[0] == "fused")
     assert fused.split()[1:] == [f"{errors[dimension]['fused']:.3f}" for dimension in DIMENSIONS]

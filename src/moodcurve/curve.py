@@ -113,8 +113,8 @@ class Curve:
                 f"{name}  mean {values.mean():+z.2f}, sd {values.std():.2f}, "
                 f"{values.min():+z.2f} to {values.max():+z.2f}   ({ends})"
             )
-        if self.band:
-            lines.append(self._width(self.band))
+        unknown = "band     none: how far off this model is was never measured"
+        lines.append(self._width(self.band) if self.band else unknown)
         passages = self.passages(_LINES)
         shown, found = [_clock(start) for start, *_ in passages[1:]], len(self.turning_points)
         if len(shown) == found:

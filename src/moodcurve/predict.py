@@ -75,9 +75,9 @@ class Rows2Curve:
         outputs: Mapping[str, NDArray[np.float64]],
         values: Mapping[str, NDArray[np.float64]],
     ) -> tuple[dict[str, NDArray[np.float64]], dict[str, Any]]:
-        """The edges of the band by name, and what to note of it; nothing where nobody measured."""
+        """The edges of the band by name, none where nobody measured; and what to note of it."""
         if self.model.familiarity is None:
-            return {}, {}
+            return {}, {"band": None}
         distances = self.model.familiarity.place(inputs)
         percentile = self.model.familiarity.percentile(nearest(distances))
         found: dict[str, Any] = {
@@ -86,7 +86,7 @@ class Rows2Curve:
         edges = {}
         for dimension, fusion in self.model.fusions.items():
             if fusion.spread is None:
-                return {}, found
+                return {}, {**found, "band": None}
             half = fusion.spread.half_width(outputs[dimension], distances)
             edges[f"{dimension}_low"] = values[dimension] - half
             edges[f"{dimension}_high"] = values[dimension] + half

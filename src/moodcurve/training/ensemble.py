@@ -113,10 +113,10 @@ def train_on_songs(
 
 
 def _partitions(songs: Sequence[Song], preset: Preset, rng: np.random.Generator) -> list[Indices]:
-    """The preset's validation sets; of series that are fewer, one each, but two at least."""
+    """The preset's validation sets; where enough songs are of fewer series, a series each."""
     series = {song.group or (song.name,) for song in songs}
     count, share = preset.partitions, preset.share
-    if count * share > 1 - 1e-9 and 2 <= len(series) < count:
+    if count * share > 1 - 1e-9 and 2 <= len(series) < count <= len(songs):
         count, share = len(series), 1 / len(series)
     return validation_sets(songs, count, share, rng)
 
@@ -125,8 +125,9 @@ def learned(model: Model) -> str:
     """What training has come to, as text: the validation error of each part of the model."""
     training = model.about["training"]
     errors = training["validation_rmse"]
+    heard = "harmony heard" if model.contexts else "the 260 official features only"
     lines = [
-        f"{training['songs']} songs, {training['labelled_rows']} labelled half-seconds",
+        f"{training['songs']} songs, {training['labelled_rows']} labelled half-seconds, {heard}",
         "RMSE on songs held out for validation:",
         f"{'':14}{'valence':>9}{'arousal':>9}",
     ]
