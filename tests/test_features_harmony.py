@@ -83,7 +83,8 @@ def test_another_key_turns_the_chroma_and_nothing_else():
     low, high = of(notes(67, 71, 74)), of(notes(72, 76, 79))
     turned = np.roll(low[PITCH], 5) / low[PITCH].max()  # higher notes count for a little less
     assert turned == pytest.approx(high[PITCH] / high[PITCH].max(), abs=0.03)
-    assert low[12:] == pytest.approx(high[12:], abs=0.01)
+    # neighbouring semitones overlap a little more further down: 5 % of an interval
+    assert low[12:] == pytest.approx(high[12:], rel=0.06, abs=0.005)
 
 
 def test_level_scales_the_chroma_and_nothing_else():
