@@ -23,7 +23,7 @@ from moodcurve.errors import InputError
 from moodcurve.features import COLUMNS, FEATURE_NAMES, WINDOW
 from moodcurve.fusion import supervectors
 from moodcurve.metrics import rmse
-from moodcurve.model import DIMENSIONS, Fusion, Model, standardise
+from moodcurve.model import DIMENSIONS, Fusion, Model
 from moodcurve.network import Array, Network
 from moodcurve.predict import groups_outputs
 from moodcurve.sequences import cut, pad
@@ -75,20 +75,11 @@ def train_on_songs(
     The same seed gives the same model whatever the number of processes. `corpora` are named in
     the manifest. Raises InputError where the songs are too few for the preset's partitions.
     """
-    contexts = preset.contexts if all(s.rows.shape[1] == len(COLUMNS) for s in songs) else ()
-    seen = [replace(s, rows=in_context(s.rows, contexts)) for s in songs]
-    mean, deviation = moments(seen)
-    deviation[[FEATURE_NAMES.index(name) for name in preset.left_out]] = np.inf
-    standard = [replace(s, rows=standardise(s.rows, mean, deviation, preset.limit)) for s in seen]
+    model = _without_networks(songs, preset)
+    standard = [replace(s, rows=model.inputs(s.rows)) for s in songs]
     rng = np.random.default_rng(seed)
     sets = _partitions([s.song for s in songs], preset, rng)
-    whose = (None,) if preset.joint else (0, 1)
-    jobs = [Job(d, scale, p) for scale in SCALES[::-1] for d in whose for p in range(len(sets))]
-    networks = dict(_train_all(jobs, standard, sets, preset, seed))
-    groups = {
-        d: tuple(tuple(networks[Job(d, scale, p)] for scale in SCALES) for p in range(len(sets)))
-        for d in whose
-    }
+    groups = _train_groups(standard, sets, preset, seed)
     familiarity, distances = fit_familiarity([s.rows for s in standard], sets)
     fusions, figures = {}, {}
     for d, dimension in enumerate(DIMENSIONS):
@@ -108,8 +99,28 @@ def train_on_songs(
         },
         "figures": {},
     }
-    limit = preset.limit
-    return Model(SCALES, WINDOW, contexts, mean, deviation, limit, fusions, familiarity, about)
+    return replace(model, fusions=fusions, familiarity=familiarity, about=about)
+
+
+def _without_networks(songs: Sequence[LabelledRows], preset: Preset) -> Model:
+    """A model that can make inputs of rows; it hears harmony where all songs have it."""
+    contexts = preset.contexts if all(s.rows.shape[1] == len(COLUMNS) for s in songs) else ()
+    mean, deviation = moments([replace(s, rows=in_context(s.rows, contexts)) for s in songs])
+    deviation[[FEATURE_NAMES.index(name) for name in preset.left_out]] = np.inf
+    return Model(SCALES, WINDOW, contexts, mean, deviation, preset.limit, {}, None, {})
+
+
+def _train_groups(
+    songs: Sequence[LabelledRows], sets: Sequence[Indices], preset: Preset, seed: int
+) -> dict[int | None, tuple[tuple[Network, ...], ...]]:
+    """The groups, a partition each, of each dimension's networks; of both dimensions' at None."""
+    whose = (None,) if preset.joint else (0, 1)
+    jobs = [Job(d, scale, p) for scale in SCALES[::-1] for d in whose for p in range(len(sets))]
+    networks = dict(_train_all(jobs, songs, sets, preset, seed))
+    return {
+        d: tuple(tuple(networks[Job(d, scale, p)] for scale in SCALES) for p in range(len(sets)))
+        for d in whose
+    }
 
 
 def _partitions(songs: Sequence[Song], preset: Preset, rng: np.random.Generator) -> list[Indices]:
