@@ -1,9 +1,9 @@
 /* The loops of the extractor that numpy cannot do at once; see kernels.py for what they compute.
 
    C99 with the vector types of gcc and clang, no Python in it. Compiled once for each generation of
-   processors (hatch_build.py), which differ in the order of some sums only. Arrays are C-contiguous, their sizes those
-   that kernels.py gives. Where a loop's steps depend on one another, as many frames as the
-   processor takes floats at once go through it side by side. */
+   processors (hatch_build.py); they differ in the order of some sums only. Arrays are C-contiguous,
+   their sizes those that kernels.py gives. Where a loop's steps depend on one another, as many
+   frames as the processor takes floats at once go through it side by side. */
 
 #include <math.h>
 #include <stddef.h>
