@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 NEUTRAL = 0.1
-"""Closer to the middle than this no direction is named: it is under half of what the shipped model
-is typically wrong by, so that its direction there is chance."""
+"""Closer to the middle than this no direction is named: it is well under what the shipped model is
+typically wrong by, so that its direction there is chance."""
 
 WORDS = {
     "happy": 7.8,
@@ -41,7 +41,7 @@ WORDS = {
     "glad": 349.0,
     "pleased": 353.2,
 }
-"""Russell's words and their angles in degrees, as published."""
+"""Russell's words and their angles in degrees, as others quote them; not checked in the paper."""
 
 _QUADRANTS = np.array(  # [excited, pleasant]
     [

@@ -6,8 +6,8 @@ import numpy as np
 
 from moodcurve.corpora.folder import Corpus, Song
 from moodcurve.errors import InputError
+from moodcurve.model import DIMENSIONS
 
-DIMENSIONS = ("valence", "arousal")
 _SAME = 1e-6  # a standard deviation under which labels are constant
 _WIDER = 3.0  # times the spread of another corpus: perhaps another scale
 _FEW = 8  # songs of which nothing can be said

@@ -93,8 +93,7 @@ def describe(frames: Float32) -> Float64:
       interval[i] = (sum_k c_k c_(k+i))^(1/2) for i = 1 .. 6 semitones. No unit, 0 .. 1, the same
       at every level and in every key. All are 0 in silence.
 
-    Sources: chroma Fujishima 1999; the products are those of Harte, Sandler & Gasser's templates
-    (2006) summed over all roots, a form of our own.
+    Sources: chroma Fujishima 1999; the products summed over all roots are a form of our own.
     """
     spectra = scipy.fft.rfft(frames * _HANN, axis=1)[:, _BINS]
     notes = np.sqrt(kernels.weighted_sums(np.abs(spectra), _WEIGHTS))
