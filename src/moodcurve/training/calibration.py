@@ -1,6 +1,9 @@
 """How far off predictions are, learned from songs that they were not trained on.
 
 Split by songs throughout: half-seconds of one song resemble each other, songs of one series too.
+The networks were stopped on these songs, which flatters the errors, but one group speaks of each
+song where a model has the mean of all, which does the reverse; what comes of both is measured on
+songs never seen (docs/results.md).
 """
 
 from collections.abc import Mapping, Sequence
