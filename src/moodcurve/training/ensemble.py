@@ -76,10 +76,10 @@ def train_on_songs(
     The same seed gives the same model whatever the number of processes. `corpora` are named in
     the manifest. Raises InputError where the songs are too few for the preset's partitions.
     """
-    model = _without_networks(songs, preset)
+    model = without_networks(songs, preset)
     standard = [replace(s, rows=model.inputs(s.rows)) for s in songs]
     rng = np.random.default_rng(seed)
-    sets = _partitions([s.song for s in songs], preset, rng)
+    sets = partitions([s.song for s in songs], preset, rng)
     groups = _train_groups(standard, sets, preset, seed)
     familiarity, distances = fit_familiarity([s.rows for s in standard], sets)
     fused = {}
@@ -103,7 +103,7 @@ def train_on_songs(
     return replace(model, fusions=_with_bands(fused), familiarity=familiarity, about=about)
 
 
-def _without_networks(songs: Sequence[LabelledRows], preset: Preset) -> Model:
+def without_networks(songs: Sequence[LabelledRows], preset: Preset) -> Model:
     """A model that can make inputs of rows; it hears harmony where all songs have it."""
     contexts = preset.contexts if all(s.rows.shape[1] == len(COLUMNS) for s in songs) else ()
     mean, deviation = moments([replace(s, rows=in_context(s.rows, contexts)) for s in songs])
@@ -124,7 +124,7 @@ def _train_groups(
     }
 
 
-def _partitions(songs: Sequence[Song], preset: Preset, rng: np.random.Generator) -> list[Indices]:
+def partitions(songs: Sequence[Song], preset: Preset, rng: np.random.Generator) -> list[Indices]:
     """The preset's validation sets; where enough songs are of fewer series, a series each."""
     series = {song.group or (song.name,) for song in songs}
     count, share = preset.partitions, preset.share
