@@ -143,8 +143,8 @@ class Curve:
     def passages(self, most: int | None = None) -> list[tuple[float, float, str, str]]:
         """The pieces between turning points: (start, end in seconds, quadrant, mood word).
 
-        Words are for the mean of the piece. Where there are more than `most` pieces, if given,
-        neighbours are joined, those first that differ least: by the squared distance that a partition loses.
+        Words are for the mean of the piece. If there are to be no more than `most`, neighbours are
+        joined, those first that differ least: by the squared distance that a partition loses.
         """
         values = np.stack([self.valence, self.arousal])
         edges = [0, *(round(time / HOP) for time in self.turning_points), len(self.valence)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,43 +63,48 @@ def _export(options: argparse.Namespace) -> int:
 
 
 def _tags(options: argparse.Namespace) -> int:
-    from moodcurve.export.tags import backup, read_tags, tags_of, write_tags
+    from moodcurve.export.tags import backup, read_tags, write_tags
 
     _refuse(options, "output", "moods", *_ROWS[1:])
-    if options.song is None:
-        raise InputError("--to tags: whose? give --song FILE")
-    before = read_tags(options.song)
-    if options.remove:
-        _refuse(options, "curve", "scale", reason="nothing to do with --remove")
-        wanted = {}
-    else:
-        curve = _read(options)
-        wanted = tags_of(curve, options.scale or "-1..1")
-        if curve.about.get("file") != options.song.name:
-            print(f"the curve is that of {curve.about.get('file')}")
+    song = options.song
+    if song is None:
+        raise InputError("--to tags: of which song? give --song FILE")
+    before, wanted = read_tags(song), _wanted(options)
     if wanted == before:
-        print(f"{options.song}: has these tags already" if wanted else f"{options.song}: no tags of moodcurve")
+        print(f"{song}: nothing to do, it has {'these tags' if wanted else 'no tags of moodcurve'}")
         return 0
     if options.write:
-        write_tags(options.song, wanted)
-    done = "" if options.write else "would be "
-    print(f"{options.song}: {done}{'written' if wanted else 'taken out'}")
+        write_tags(song, wanted)
+    tense = "" if options.write else "would be "
+    print(f"{song}: {tense}{'written' if wanted else 'taken out'}")
     for name, text in (wanted or before).items():
         print(f"  {name}={text}")
-    if options.write:
-        print(f"{backup(options.song)} is the song as it was before")
-    else:
-        print("Nothing was changed; add --write to do it.")
+    if not options.write:
+        print("nothing was changed; add --write")
+    elif backup(song).exists():
+        print(f"{backup(song)}: the song before its first tags")
     return 0
 
 
-def _refuse(
-    options: argparse.Namespace, *names: str, reason: str = ""
-) -> None:
-    """Raise InputError for options that were given, but say nothing to this format."""
-    given = [name if name == "curve" else f"--{name}" for name in names if getattr(options, name)]
-    if given:
-        raise InputError(f"{', '.join(given)}: {reason or f'not for --to {options.to}'}; leave it out")
+def _wanted(options: argparse.Namespace) -> dict[str, str]:
+    """The tags that the song is to have."""
+    from moodcurve.export.tags import tags_of
+
+    if options.remove:
+        if options.curve or options.scale:
+            raise InputError("--remove: takes neither CURVE nor --scale; leave them out")
+        return {}
+    curve = _read(options)
+    file = curve.about.get("file")
+    if file != options.song.name:
+        print(f"moodcurve: {options.song}: the curve is that of {file}", file=sys.stderr)
+    return tags_of(curve, options.scale or "-1..1")
+
+
+def _refuse(options: argparse.Namespace, *names: str) -> None:
+    """Raise InputError for options that were given and say nothing to this format."""
+    if given := [f"--{name}" for name in names if getattr(options, name)]:
+        raise InputError(f"{', '.join(given)}: not for --to {options.to}; leave it out")
 
 
 def _read(options: argparse.Namespace) -> Curve:
@@ -115,10 +121,9 @@ def _output(options: argparse.Namespace, ending: str) -> Path:
     path: Path = options.output or curve.with_name(curve.stem + ending)
     if path.suffix != Path(ending).suffix:
         raise InputError(f"{path}: files of this format end in {ending}; name it so")
-    if path.with_suffix("").resolve() == curve.with_suffix("").resolve() and path.suffix in (
-        ".csv",
-        ".json",
-    ):
+    # A CSV comes with its JSON, so that neither may be the curve's.
+    same = path.with_suffix("").resolve() == curve.with_suffix("").resolve()
+    if same and path.suffix in (".csv", ".json"):
         raise InputError(f"{path}: the curve itself; give another FILE with -o")
     return path
 

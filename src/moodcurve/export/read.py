@@ -97,9 +97,7 @@ def _curve(
     return Curve(values("valence"), values("arousal"), {**about, "scale": in_words("-1..1")}, band)
 
 
-def _numbers(
-    cells: Sequence[Any], name: str, where: Callable[[int], str]
-) -> NDArray[np.float64]:
+def _numbers(cells: Sequence[Any], name: str, where: Callable[[int], str]) -> NDArray[np.float64]:
     found = [number(str(cell)) for cell in cells]
     if None in found:
         k = found.index(None)
