@@ -56,7 +56,7 @@ def refused(result, *parts):
     assert (code, text) == (2, "")
     assert error.startswith("moodcurve: error: ")
     assert error.count("\n") == 1
-    assert "; " in error or ": give " in error
+    assert "; " in error or " give " in error
     for part in parts:
         assert part in error
 
@@ -126,7 +126,7 @@ def test_a_resampled_curve_is_no_curve_to_read(run, curve):
         (["x.csv", "--to", "nosuch"], "format nosuch: no such format; use one of: csv, json"),
         (["x.csv", "--to", "csv"], "x.csv: the curve itself; give another FILE"),
         (["x.csv", "--to", "json"], "x.json: the curve itself"),
-        (["x.csv", "--to", "csv", "-o", "../x/../x.csv"], "the file"),
+        (["x.csv", "--to", "csv", "-o", "new/../x.csv"], "x.csv: the curve itself"),
         (["x.csv", "--to", "jams", "-o", "y.json"], "y.json: files of this format end in .jams"),
         (["x.csv", "--to", "csv", "-o", "y"], "y: files of this format end in .csv"),
         (["x.csv", "--to", "jams", "--rate", "0"], "--rate 0: out of range"),
@@ -141,8 +141,6 @@ def test_a_resampled_curve_is_no_curve_to_read(run, curve):
     ],
 )
 def test_wrong_arguments(run, curve, tmp_path, arguments, part):
-    if part == "the file":
-        arguments[-1], part = f"../{tmp_path.name}/x.csv", "x.csv: the curve itself"
     before = files(tmp_path)
     refused(run("export", *arguments), part)
     assert files(tmp_path) == before
