@@ -108,6 +108,10 @@ JSON = {
     "huge": (lambda d: {**d, "rows": [[*d["rows"][0][:3], 10**400, *d["rows"][0][4:]]]}, "row 1: "),
     "short row": (lambda d: {**d, "rows": [*d["rows"][:2], [1, 2]]}, "row 3: not 8 cells"),
     "no row": (lambda d: {**d, "rows": [*d["rows"][:2], 7]}, "row 3: not 8 cells"),
+    "a model that is a word": (lambda d: {**d, "model": "x"}, "model without name"),
+    "a level in words": (lambda d: {**d, "band": {"level": "90 %"}}, "band without level"),
+    "familiarity cut": (lambda d: {**d, "familiarity": {"familiar": True}}, "without percentile"),
+    "no rate": (lambda d: {**d, "sample_rate": -1}, "sample_rate -1 is no number of Hz"),
     "columns": (lambda d: {**d, "columns": ["a", *d["columns"][1:]]}, "no column start_s"),
     "column twice": (lambda d: {**d, "columns": ["start_s"] * 8}, "columns"),
 }  # fmt: skip
@@ -127,6 +131,8 @@ def test_what_is_not_there_or_something_else(files, tmp_path):
     refused(tmp_path / "x.png", "x.png: not a curve")
     refused(tmp_path, "not a curve")
     about.write_text("{")
+    refused(about, "x.json: not JSON")
+    about.write_text("[" * 100_000)
     refused(about, "x.json: not JSON")
     about.write_bytes(b"\xff")
     refused(about, "x.json: not JSON")

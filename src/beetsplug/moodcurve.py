@@ -14,9 +14,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from beets.dbcore.types import Float
-from beets.exceptions import UserError
 from beets.plugins import BeetsPlugin
-from beets.ui import Subcommand
+from beets.ui import Subcommand, UserError  # type: ignore[attr-defined]  # as plugins import them
 
 from moodcurve import File2Curve, InputError
 

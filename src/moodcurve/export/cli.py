@@ -133,7 +133,7 @@ def _spans(options: argparse.Namespace, curve: Curve) -> Spans | None:
     from moodcurve.features import HOP
 
     seconds = HOP * len(curve.valence)
-    if options.rate:
+    if options.rate is not None:
         return at_rate(options.rate, seconds)
     if options.beats:
         return between_beats(options.beats, seconds)

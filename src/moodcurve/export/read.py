@@ -20,6 +20,12 @@ from moodcurve.features import HOP
 
 _COLUMNS = ("start_s", "end_s", "valence", "arousal")
 _DERIVED = ("schema", "caution", "summary", "passages", "columns", "rows")
+_PARTS = (  # of what made the curve, if it is there
+    ("model", "name", str),
+    ("band", "level", float),
+    ("familiarity", "percentile", float | int),
+    ("familiarity", "familiar", bool),
+)
 _AGAIN = "trace the song again"
 
 
@@ -32,8 +38,9 @@ def read_curve(path: Path) -> Curve:
     """
     if path.suffix.lower() not in (".csv", ".json"):
         raise InputError(f"{path}: not a curve; give its JSON or its CSV")
-    document = _document(path.with_suffix(".json"))
-    if path.suffix.lower() == ".json":
+    is_json = path.suffix.lower() == ".json"
+    document = _document(path if is_json else path.with_suffix(".json"))
+    if is_json:
         columns = [str(name) for name in document["columns"]]
         check_header(f"{path}: columns", _COLUMNS, columns)
         return _curve(document, columns, document["rows"], lambda k: f"{path}: row {k + 1}")
@@ -58,15 +65,28 @@ def _document(path: Path) -> dict[str, Any]:
         ) from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check its rights") from None
-    except ValueError as error:  # no JSON, no UTF-8
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8
         raise InputError(f"{path}: not JSON ({error}); {_AGAIN}") from None
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise InputError(f"{path}: not a curve (of schema {SCHEMA}); {_AGAIN}")
     for key in ("columns", "rows"):
         if not isinstance(document.get(key), list) or not document[key]:
             raise InputError(f"{path}: a curve without {key}; {_AGAIN}")
+    _check_parts(path, document)
     document["scale"] = _scale(path, document)
     return document
+
+
+def _check_parts(path: Path, document: dict[str, Any]) -> None:
+    for key, part, kind in _PARTS:
+        found = document.get(key)
+        if found is not None and not (
+            isinstance(found, dict) and isinstance(found.get(part), kind)
+        ):
+            raise InputError(f"{path}: {key} without {part}; {_AGAIN}")
+    rate = document.get("sample_rate")
+    if rate is not None and not (isinstance(rate, int) and rate > 0):
+        raise InputError(f"{path}: sample_rate {rate} is no number of Hz; {_AGAIN}")
 
 
 def _scale(path: Path, document: dict[str, Any]) -> str:
