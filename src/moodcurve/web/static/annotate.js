@@ -44,14 +44,11 @@ export function createAnnotate({ corpus, player, redraw }) {
     $("redo").disabled = recording || !track.canRedo();
     $("rater").disabled = $("lag").disabled = recording;
     document.body.classList.toggle("recording", recording);
-    const left = corpus && !rater() ? "Say who you are, then record." : "";
-    $("record-hint").textContent = left || (able ? "" : "Open a song that has sound.");
+    $("record-hint").textContent = able ? "" : "Open a song that has sound.";
   }
 
   function start() {
     complain("annotate", "");
-    point = track.at(player.time()).map((value, d) => value ?? point[d]);
-    showPoint();
     track.begin(recorded());
     recording = true;
     if (player.audio.paused) player.toggle();
@@ -97,7 +94,9 @@ export function createAnnotate({ corpus, player, redraw }) {
           : await server.annotations(name);
         complain("annotate", "");
         $("save").hidden = true;
-        $("saved").textContent = `Saved: ${(samples.length * STEP).toFixed(0)} s by ${by}.`;
+        $("saved").textContent = samples.length
+          ? `Saved: ${clock(samples.length * STEP)} by ${by}.`
+          : `Nothing by ${by} is left.`;
         if (of === song) showRaters(kept);
       } catch (error) {
         $("save").hidden = false;
@@ -219,7 +218,7 @@ export function createAnnotate({ corpus, player, redraw }) {
       aim((from) => from.map((value, k) => (k === d ? Number(target.value) : value)));
   });
   $("no-corpus").hidden = Boolean(corpus);
-  $("tools").hidden = !corpus;
+  $("tools").hidden = $("rating").hidden = !corpus;
   if (corpus) showTraining();
   showPoint();
   showTools();

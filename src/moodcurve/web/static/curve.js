@@ -42,7 +42,10 @@ export function pointAt(curve, time) {
 export const passageAt = (curve, time) =>
   curve.passages.findLast((passage) => passage.start_s <= time) ?? curve.passages[0];
 
-export const number = (value) => (value < 0 ? "−" : "") + Math.abs(value).toFixed(2);
+export const number = (value) => {
+  const digits = Math.abs(value).toFixed(2);
+  return (value < 0 && Number(digits) ? "−" : "") + digits;
+};
 
 export function clock(seconds) {
   const whole = Math.floor(seconds + 1e-6);

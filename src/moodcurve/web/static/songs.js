@@ -49,7 +49,7 @@ export function createSongs({ limits, onCurve, onOpen, onForget }) {
       queued: "in the queue",
       tracing: limit ? `tracing, ${limit} heard` : "tracing",
       done: song.curve ? clock(song.curve.duration) : "traced",
-      failed: song.error,
+      failed: song.error?.replace(`${song.name}: `, ""), // it is named just above
       refused: song.error,
     }[song.state];
   }
