@@ -63,6 +63,19 @@ def read(path: str | Path) -> np.ndarray:
     return np.concatenate(list(read_blocks(path)))
 
 
+def sample_rate(path: str | Path) -> int:
+    """The rate in Hz of a sound file that `read_blocks` reads, as its header says it."""
+    if Path(path).suffix.lower() in _FFMPEG:
+        import av
+
+        with av.open(str(path)) as container:
+            return int(container.streams.audio[0].rate)
+    import soundfile
+
+    with Path(path).open("rb") as file:
+        return int(soundfile.info(file).samplerate)
+
+
 def resample(audio: np.ndarray, sample_rate: int) -> np.ndarray:
     """Bring samples of shape (n,) or (n, channels) at any rate to (n,) mono float32 at 44.1 kHz.
 
