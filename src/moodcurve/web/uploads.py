@@ -1,24 +1,27 @@
 """Receiving a file: into a nameless temporary one, within bounds of bytes, time and number."""
 
 import asyncio
+import json
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from io import BufferedIOBase
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 BYTES = 1_500_000_000  # of one file: two hours of CD sound
 SPOOL = 4_000_000_000  # of all files that wait
+JSON_BYTES = 16_000_000  # of annotations: two hours at 30 samples a second
 _AT_ONCE = 8  # files received at the same time; further ones wait their turn
 _TURN = 30.0  # seconds that they wait
 _GRACE = 10.0  # seconds after which a client must keep up the least rate
 _LEAST_RATE = 65_536.0  # bytes a second
 _MOST_SECONDS = 900.0
 
-_BAD = set('/\\\0')
+_BAD = set("/\\\0")
 
 
 def checked_name(name: str | None) -> str:
@@ -120,3 +123,19 @@ async def _in_time(request: Request) -> AsyncIterator[bytes]:
             raise HTTPException(408, line, {"Connection": "close"}) from None
         size += len(chunk)
         yield chunk
+
+
+async def read_json(request: Request) -> Any:
+    """The request's body as JSON. Raises HTTPException: 400 for none, 408, 413 as `receive`."""
+    claimed = _claimed(request)
+    body = bytearray()
+    if claimed is not None and claimed > JSON_BYTES:
+        raise HTTPException(413, "too many samples", {"Connection": "close"})
+    async for chunk in _in_time(request):
+        body += chunk
+        if len(body) > JSON_BYTES:
+            raise HTTPException(413, "too many samples", {"Connection": "close"})
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise HTTPException(400, "not JSON") from None
