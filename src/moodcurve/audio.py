@@ -63,17 +63,22 @@ def read(path: str | Path) -> np.ndarray:
     return np.concatenate(list(read_blocks(path)))
 
 
-def sample_rate(path: str | Path) -> int:
-    """The rate in Hz of a sound file that `read_blocks` reads, as its header says it."""
-    if Path(path).suffix.lower() in _FFMPEG:
-        import av
+def sample_rate(path: str | Path, file: FileIO | None = None) -> int:
+    """The rate in Hz of a sound file that `read_blocks` reads, as its header says it.
 
-        with av.open(str(path)) as container:
-            return int(container.streams.audio[0].rate)
-    import soundfile
+    `path` and `file` as for `read_blocks`.
+    """
+    path = Path(path)
+    with _opened(path) if file is None else nullcontext(file) as opened:
+        opened.seek(0)
+        if path.suffix.lower() in _FFMPEG:
+            import av
 
-    with Path(path).open("rb") as file:
-        return int(soundfile.info(file).samplerate)
+            with av.open(opened, options=_ONLY_SOUND_FILES) as container:
+                return int(container.streams.audio[0].rate)
+        import soundfile
+
+        return int(soundfile.info(opened).samplerate)
 
 
 def resample(audio: np.ndarray, sample_rate: int) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 Beside the files of a corpus folder (`moodcurve.corpora.folder`)::
 
-    annotations/<song>/<rater>.json    {"rater", "lag_s", "samples": [[time_s, valence, arousal]]}
+    annotations/<song>/<rater>.json    {"name", "lag_s", "samples": [[time_s, valence, arousal]..]}
 
 A sample says where a rater's pointer was at a moment; valence and arousal are in [-1, 1], either
 is null while it was not judged. `lag_s` is the rater's reaction time: a sample at t speaks of the
@@ -15,7 +15,7 @@ import json
 import math
 import re
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -96,7 +96,8 @@ def mean_labels(raters: Sequence[Rater]) -> tuple[Array, Array]:
     counts = known.sum(axis=0)
     sums = np.where(known, stacked, 0).sum(axis=0)
     both = np.flatnonzero((counts > 0).all(axis=1))
-    return HOP * both, sums[both] / counts[both]
+    labels: Array = sums[both] / counts[both]
+    return HOP * both.astype(np.float64), labels
 
 
 def agreement(raters: Sequence[Rater]) -> dict[str, dict[str, Any]]:
@@ -241,7 +242,7 @@ class Annotated:
         for path in sorted((self._folder / "annotations" / song).glob("[!.]*.json")):
             try:
                 document = json.loads(path.read_text(encoding="utf-8"))
-                found.append(Rater(_check_rater(document["rater"]), *_checked(document)))
+                found.append(Rater(_check_rater(document["name"]), *_checked(document)))
             except (OSError, ValueError, KeyError, TypeError, InputError) as error:
                 raise InputError(f"{path}: not an annotation ({error}); remove it") from None
         return found
@@ -294,7 +295,7 @@ def _label_rows(song: str, raters: Sequence[Rater]) -> Iterator[dict[str, str]]:
 
 def _plain(rater: Rater) -> dict[str, Any]:
     samples = [[None if math.isnan(x) else x for x in row] for row in rater.samples.tolist()]
-    return {"rater": rater.name, "name": rater.name, "lag_s": rater.lag_s, "samples": samples}
+    return {"name": rater.name, "lag_s": rater.lag_s, "samples": samples}
 
 
 def _check_rater(name: str) -> str:
@@ -309,9 +310,10 @@ def _check_rater(name: str) -> str:
 
 def _checked(document: Any) -> tuple[float, Array]:
     """The lag and samples (n, 3) of a document. Raises InputError."""
-    if not isinstance(document, Mapping) or not isinstance(document.get("samples"), list):
+    if not isinstance(document, dict) or not isinstance(document.get("samples"), list):
         raise InputError("annotation: give lag_s and samples")
-    lag, rows = document.get("lag_s"), document["samples"]
+    lag: Any = document.get("lag_s")
+    rows = document["samples"]
     if not _is_number(lag) or not 0 <= lag <= _MOST_LAG:
         raise InputError(f"lag_s: give seconds from 0 to {_MOST_LAG:g}")
     if len(rows) > MOST_SAMPLES:

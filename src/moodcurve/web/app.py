@@ -35,7 +35,7 @@ from moodcurve.web.uploads import BYTES, Spool, busy, checked_name, read_json
 _STATIC = Path(__file__).parent / "static"
 _LISTENERS = 32  # pages that follow what happens
 _PING_SECONDS = 15.0  # after which a listener that has gone is noticed
-_LEAST_TURN = 20.0  # seconds that a download waits for the one before it
+_TURN_SECONDS = 20.0  # seconds that a download waits for the one before it
 
 
 @dataclass
@@ -220,7 +220,7 @@ def _export(request: Request) -> Response:
     curve, name = _traced(request).curve, request.query_params.get("format", "")
     kind = find_format(name)
     exporting = _server(request).exporting
-    if not exporting.acquire(timeout=_LEAST_TURN):
+    if not exporting.acquire(timeout=_TURN_SECONDS):
         raise busy("other downloads are being made; try again")
     try:
         with tempfile.TemporaryDirectory(prefix="moodcurve-") as scratch:
@@ -255,7 +255,7 @@ def _corpus(request: Request) -> Annotated:
 
 async def _annotations(request: Request) -> Response:
     corpus, params = _corpus(request), request.path_params
-    song, rater = params["song"], params.get("rater")
+    song, rater = params["song"], params.get("rater", "")
     if request.method == "PUT":
         document = await read_json(request)
         await run_in_threadpool(corpus.put, song, rater, document)

@@ -7,7 +7,6 @@ points at this machine (DNS rebinding); such requests carry a foreign Host or Or
 import ipaddress
 import secrets
 import socket
-from typing import Any
 from urllib.parse import parse_qsl
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -50,7 +49,8 @@ def guarded(app: ASGIApp, host: str, token: str | None) -> ASGIApp:
 
     async def guard(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await app(scope, receive, send)
+            await app(scope, receive, send)
+            return
 
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -59,8 +59,8 @@ def guarded(app: ASGIApp, host: str, token: str | None) -> ASGIApp:
                     headers.setdefault(name, value)
             await send(message)
 
-        answer: Any = _refusal(scope, host, token) or app
-        return await answer(scope, receive, send_safely)
+        answer = _refusal(scope, host, token) or app
+        await answer(scope, receive, send_safely)
 
     return guard
 

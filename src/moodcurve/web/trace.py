@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from moodcurve.audio import SAMPLE_RATE, read_blocks
+from moodcurve.audio import SAMPLE_RATE, read_blocks, sample_rate
 from moodcurve.curve import Curve
 from moodcurve.errors import InputError
 from moodcurve.predict import Audio2Curve
@@ -66,6 +66,7 @@ def _limit() -> None:
 
 def _trace(audio2curve: Audio2Curve, name: str, file: FileIO, most: float) -> dict[str, Any]:
     peaks = _Peaks()
+    about: dict[str, Any] = {"song": Path(name).stem, "file": name}
 
     def blocks() -> Iterator[np.ndarray]:
         for block in read_blocks(name, _BLOCK_SECONDS, file):
@@ -75,8 +76,9 @@ def _trace(audio2curve: Audio2Curve, name: str, file: FileIO, most: float) -> di
                 raise InputError(f"{name}: longer than {limit}; trace it with moodcurve predict")
             _say({"seconds": round(peaks.seconds, 1)})
             yield block
+        about["sample_rate"] = sample_rate(name, file)
 
-    curve = audio2curve.of_blocks(blocks(), {"song": Path(name).stem, "file": name})
+    curve = audio2curve.of_blocks(blocks(), about)
     return {"seconds": round(peaks.seconds, 2), "curve": _plain(curve), "peaks": peaks.finish()}
 
 

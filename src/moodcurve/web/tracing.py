@@ -10,10 +10,9 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from io import BufferedIOBase
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -43,7 +42,7 @@ class Song:
     """A song and how far it is; `file` is an upload's open file, `path` that of a folder's song."""
 
     name: str
-    file: BufferedIOBase | None = None
+    file: BinaryIO | None = None
     path: Path | None = None
     id: str = field(default_factory=lambda: secrets.token_hex(6))
     state: str = "queued"
@@ -195,7 +194,7 @@ class Tracing:
         with theirs:
             running = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-P", "-m", "moodcurve.web.trace", self._model),
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.DEVNULL,  # decoders' warnings, as many as a file likes
                 start_new_session=True,  # a Ctrl-C is the server's; it ends its processes
@@ -205,7 +204,7 @@ class Tracing:
         return _Process(running, ours)
 
 
-def _open(song: Song) -> BufferedIOBase:
+def _open(song: Song) -> BinaryIO:
     assert song.path
     try:
         return song.path.open("rb")

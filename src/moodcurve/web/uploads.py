@@ -6,8 +6,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from io import BufferedIOBase
-from typing import Any
+from typing import Any, BinaryIO
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -41,10 +40,10 @@ class Spool:
 
     def __init__(self) -> None:
         self._turns = asyncio.Semaphore(_AT_ONCE)
-        self._open: list[tuple[BufferedIOBase, int]] = []
+        self._open: list[tuple[BinaryIO, int]] = []
         self._arriving = 0
 
-    async def receive(self, request: Request) -> BufferedIOBase:
+    async def receive(self, request: Request) -> BinaryIO:
         """The request's body as an open file that has no name, so that nothing can be left of it.
 
         Raises HTTPException: 400 empty or broken off, 408 too slow, 413 too large, 429 too many.
