@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING
 from moodcurve import __version__
 from moodcurve.currennt.cli import add_commands as add_currennt
 from moodcurve.errors import InputError, training_parts
+from moodcurve.export.cli import add_command as add_export
 
 if TYPE_CHECKING:
     import numpy as np
 
     from moodcurve.curve import Curve
+    from moodcurve.export.formats import Format
 
 OK, FAILED, MISUSED = 0, 1, 2
 
@@ -65,15 +67,21 @@ def _parser() -> argparse.ArgumentParser:
     predict.add_argument("paths", nargs="+", metavar="PATH", type=Path, help="songs, folders")
     predict.add_argument("-o", "--output", metavar="DIR", type=Path, help="folder for the curves")
     predict.add_argument("--model", default="default", help="a name (see `models`) or a folder")
+    predict.add_argument(
+        "--format",
+        default="csv",
+        metavar="F,...",
+        help="of the files: csv (the default; its JSON comes with it) or others, see `export`",
+    )
     predict.add_argument("--plot", action="store_true", help="draw each curve as a PNG as well")
     predict.add_argument(
-        "--moods", action="store_true", help="add quadrant and mood word to each row of the CSV"
+        "--moods", action="store_true", help="add quadrant and mood word to each row"
     )
     predict.add_argument(
         "--scale",
         default="-1..1",
         metavar="LOW..HIGH",
-        help="of the CSV and JSON: 0..1 or 1..9; else -1..1 (if written out, --scale=-1..1)",
+        help="of the values: 0..1 or 1..9; else -1..1 (if written out, --scale=-1..1)",
     )
     predict.add_argument(
         "--skip-existing", action="store_true", help="leave songs that have a curve in DIR"
@@ -101,6 +109,21 @@ def _parser() -> argparse.ArgumentParser:
     live.add_argument("--model", default="default", help="a name (see `models`) or a folder")
     live.add_argument("--rate", metavar="R", type=int, help="of raw PCM, in Hz; wav says its own")
     live.add_argument("--channels", metavar="C", type=int, help="of raw PCM; wav says its own")
+
+    serve = command("serve", _serve, "Look, listen and annotate in the browser, on this machine.")
+    serve.add_argument("folder", nargs="?", metavar="FOLDER", type=Path, help="songs to pick from")
+    serve.add_argument("--port", metavar="P", type=int, default=8765, help="8765; 0: a free one")
+    serve.add_argument("--open", action="store_true", help="open the browser as well")
+    serve.add_argument(
+        "--host",
+        metavar="H",
+        default="127.0.0.1",
+        help="else only this machine reaches it; 0.0.0.0: the whole network does, with a token",
+    )
+    serve.add_argument(
+        "--corpus", metavar="DIR", type=Path, help="annotate songs; for `train` (made if need be)"
+    )
+    serve.add_argument("--model", default="default", help="a name (see `models`) or a folder")
 
     train = command("train", _train, "Train a model on folders of labelled songs.")
     train.add_argument("corpora", nargs="+", metavar="CORPUS", type=Path, help="corpus folders")
@@ -134,6 +157,8 @@ def _parser() -> argparse.ArgumentParser:
         "--dry-run", action="store_true", help="print what would be trained, and how long it takes"
     )
 
+    add_export(commands)
+
     features = command(
         "features", _features, "Extract the 260 features, as official files have them."
     )
@@ -149,13 +174,16 @@ def _predict(options: argparse.Namespace) -> int:
     from tqdm import tqdm
 
     from moodcurve.audio import find_songs
-    from moodcurve.export.picture import check_matplotlib
+    from moodcurve.export.formats import find_format
     from moodcurve.export.scales import in_words
     from moodcurve.files import check_folder
     from moodcurve.predict import File2Curve
 
-    in_words(options.scale)  # a wrong one is said before any work is done
+    in_words(options.scale)  # what is wrong is said before any work is done
+    names = [*options.format.split(","), *(["png"] if options.plot else [])]
+    formats = [find_format(name.strip()) for name in dict.fromkeys(names)]
     for_files = {
+        "--format": options.format != "csv",
         "--plot": options.plot,
         "--moods": options.moods,
         "--scale": options.scale != "-1..1",
@@ -164,15 +192,13 @@ def _predict(options: argparse.Namespace) -> int:
     if options.output is None and any(for_files.values()):
         given = ", ".join(name for name, used in for_files.items() if used)
         raise InputError(f"{given}: only for curves that are written to files; give -o DIR")
-    if options.plot:
-        check_matplotlib()
     songs, problems = find_songs(options.paths)
     for problem in problems:
         _complain(problem)
     jobs = [
-        (song, stem)
-        for song, stem in zip(songs, _unique_stems(songs), strict=True)
-        if not (options.skip_existing and (options.output / f"{stem}.csv").exists())
+        (song, paths)
+        for song, paths in zip(songs, _file_names(songs, formats, options.output), strict=True)
+        if not (options.skip_existing and all(path.exists() for path in paths))
     ]
     if len(jobs) < len(songs):
         _note(f"{len(songs) - len(jobs)} of {len(songs)} songs have a curve already")
@@ -182,14 +208,14 @@ def _predict(options: argparse.Namespace) -> int:
         check_folder(options.output)
     shape = "{desc}: {n_fmt} s of music in {elapsed}"
     with tqdm(bar_format=shape, delay=2, disable=None, leave=False) as bar:
-        for number, (song, stem) in enumerate(jobs, start=1):
+        for number, (song, paths) in enumerate(jobs, start=1):
             bar.set_description_str(f"{number}/{len(jobs)} {song.name[:30]}", refresh=False)
             try:
                 curve = file2curve(song, on_seconds=lambda seconds: bar.update(round(seconds)))
                 if options.output is None:
                     _say(f"{song}\n{_indent(curve.summary())}")
                 else:
-                    _write(curve, stem, options)
+                    _write(curve, formats, paths, options)
             except InputError as error:
                 failed += 1
                 _complain(error)
@@ -198,21 +224,26 @@ def _predict(options: argparse.Namespace) -> int:
     return FAILED if failed else OK
 
 
-def _write(curve: Curve, stem: str, options: argparse.Namespace) -> None:
-    """Write a song's files; the CSV last, so that where it is, the others are too."""
-    from moodcurve.export.json import write_about
+def _write(
+    curve: Curve, formats: Sequence[Format], paths: Sequence[Path], options: argparse.Namespace
+) -> None:
+    from moodcurve.export.table import tabulate
 
-    written = [options.output / f"{stem}.csv"]
-    if options.plot:
-        written.append(options.output / f"{stem}.png")
-        curve.plot(written[-1])
-    write_about(curve, options.output / f"{stem}.json", options.scale)
-    curve.to_csv(written[0], moods=options.moods, scale=options.scale)
+    for kind, path in zip(formats, paths, strict=True):
+        kind.write(curve, tabulate(curve, options.scale, moods=options.moods and kind.words), path)
     if curve.about["silent_rows"] == len(curve.valence):
         _note(f"{curve.about['file']}: silent from end to end; its curve is neutral (0)")
     elif curve.caution:
         _note(f"{curve.about['file']}: {curve.caution}")
-    _say("wrote " + ", ".join(map(str, written)))
+    _say("wrote " + ", ".join(map(str, paths)))
+
+
+def _file_names(
+    songs: Sequence[Path], formats: Sequence[Format], folder: Path | None
+) -> list[list[Path]]:
+    """The files of each song, one a format."""
+    parent = folder or Path()
+    return [[parent / f"{stem}{kind.ending}" for kind in formats] for stem in _unique_stems(songs)]
 
 
 def _unique_stems(songs: Sequence[Path]) -> list[str]:
@@ -268,6 +299,23 @@ def _blocks(options: argparse.Namespace) -> Iterator[np.ndarray]:
         raise InputError("standard input: a terminal; give FILE or --microphone, or pipe sound in")
     pipe = io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False))
     return convert("standard input", read_pipe(pipe, options.rate, options.channels))
+
+
+def _serve(options: argparse.Namespace) -> int:
+    try:
+        from moodcurve.web.serve import serve
+    except ImportError as error:
+        raise InputError(f"serve needs {error.name}; run: pip install 'moodcurve[web]'") from None
+    serve(
+        _say,
+        model=options.model,
+        host=options.host,
+        port=options.port,
+        open_browser=options.open,
+        folder=options.folder,
+        corpus=options.corpus,
+    )
+    return OK
 
 
 def _train(options: argparse.Namespace) -> int:

@@ -1,5 +1,7 @@
 """The result: valence and arousal of a song, every half-second."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -54,6 +56,16 @@ class Curve:
     about: Mapping[str, Any] = field(default_factory=dict)
     band: Band | None = None
 
+    @classmethod
+    def read(cls, path: str | Path) -> Curve:
+        """The curve in a file of `moodcurve predict`: JSON, or CSV with its JSON beside it.
+
+        Raises InputError where it is something else or was changed into something else.
+        """
+        from moodcurve.export.read import read_curve
+
+        return read_curve(Path(path))
+
     @property
     def times(self) -> NDArray[np.float64]:
         """Where each half-second starts, in seconds, (n,)."""
@@ -87,8 +99,9 @@ class Curve:
         InputError for another scale, or where the file cannot be written.
         """
         from moodcurve.export.csv import write_csv
+        from moodcurve.export.table import tabulate
 
-        write_csv(self, Path(path), moods, scale)
+        write_csv(tabulate(self, scale, moods=moods), Path(path))
 
     def plot(self, path: str | Path | None = None) -> Any:
         """Draw the curve over time and in the valence-arousal plane; needs `moodcurve[plot]`.
@@ -127,15 +140,15 @@ class Curve:
             lines.append(f"{_clock(start):>{wide}} - {_clock(end):>{wide}}  {words}")
         return "\n".join(lines)
 
-    def passages(self, most: int) -> list[tuple[float, float, str, str]]:
+    def passages(self, most: int | None = None) -> list[tuple[float, float, str, str]]:
         """The pieces between turning points: (start, end in seconds, quadrant, mood word).
 
-        Words are for the mean of the piece. Where there are more than `most` pieces, neighbours
-        are joined, those first that differ least: by the squared distance that a partition loses.
+        Words are for the mean of the piece. If there are to be no more than `most`, neighbours are
+        joined, those first that differ least: by the squared distance that a partition loses.
         """
         values = np.stack([self.valence, self.arousal])
         edges = [0, *(round(time / HOP) for time in self.turning_points), len(self.valence)]
-        while len(edges) - 1 > most:
+        while most is not None and len(edges) - 1 > most:
             sizes = np.diff(edges)
             means = np.add.reduceat(values, edges[:-1], axis=1) / sizes
             steps = (np.diff(means, axis=1) ** 2).sum(axis=0)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from moodcurve import __version__, features
-from moodcurve.audio import SAMPLE_RATE, read_blocks, resample
+from moodcurve.audio import SAMPLE_RATE, read_blocks, resample, sample_rate
 from moodcurve.curve import Band, Curve
 from moodcurve.errors import InputError
 from moodcurve.familiarity import STRANGE, nearest
@@ -135,13 +135,15 @@ class File2Curve:
         `on_seconds` is called after each block with the seconds of audio in it, for progress.
         """
         path = Path(path)
+        about: dict[str, Any] = {"song": path.stem, "file": path.name}
 
         def blocks() -> Iterator[np.ndarray]:
             for block in read_blocks(path):
                 yield block
                 on_seconds(len(block) / SAMPLE_RATE)
+            about["sample_rate"] = sample_rate(path)  # asked of a file that is known to be sound
 
-        return self.audio2curve.of_blocks(blocks(), {"song": path.stem, "file": path.name})
+        return self.audio2curve.of_blocks(blocks(), about)
 
 
 def network_outputs(model: Model, inputs: Array) -> dict[str, NDArray[np.float64]]:

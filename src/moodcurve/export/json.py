@@ -1,4 +1,7 @@
-"""What produced a curve, and the curve in short, in JSON, beside the curve's CSV."""
+"""The curve in one JSON document: values, what made them, and the song in short.
+
+Its form is described in docs/formats.md and, for machines, in docs/moodcurve-curve-1.schema.json.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,45 @@ from moodcurve.files import replacing
 
 if TYPE_CHECKING:
     from moodcurve.curve import Curve
+    from moodcurve.export.table import Table
+
+SCHEMA = "moodcurve-curve-1"
+"""Another number says that what reads the files of today does not read those of then."""
 
 
-def write_about(curve: Curve, path: Path, scale: str) -> None:
-    """Write the curve's origin, its scale (one of `SCALES`) and its summary on that scale.
+def to_document(curve: Curve, table: Table) -> dict[str, Any]:
+    """All that is known of a curve, JSON-ready; its values on the scale of the table."""
+    return {**origin(curve, table), "rows": list(zip(*table.columns.values(), strict=True))}
 
-    The values themselves are in the CSV. Raises InputError for another scale, or where the file
-    cannot be written.
-    """
-    about = {**curve.about, "scale": in_words(scale), "summary": _summary(curve, scale)}
-    text = json.dumps(about, indent=2, ensure_ascii=False)
+
+def origin(curve: Curve, table: Table) -> dict[str, Any]:
+    """The document without its rows: what made the curve, and the song in short."""
+    passages = [
+        {"start_s": start, "end_s": end, "quadrant": quadrant, "mood": mood}
+        for start, end, quadrant, mood in curve.passages()
+    ]
+    return {
+        "schema": SCHEMA,
+        **curve.about,
+        "familiarity": curve.about.get("familiarity"),
+        "band": curve.about.get("band"),
+        "scale": in_words(table.scale),
+        "caution": curve.caution,
+        "summary": _summary(curve, table.scale),
+        "passages": passages,
+        "columns": list(table.columns),
+    }
+
+
+def write_json(curve: Curve, table: Table, path: Path) -> None:
+    """Write the document, a row a line. Raises InputError where it cannot be written."""
+    head = json.dumps(origin(curve, table), indent=2, ensure_ascii=False)
+    rows = zip(*table.columns.values(), strict=True)
+    lines = ",\n    ".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    text = head.removesuffix("\n}") + f',\n  "rows": [\n    {lines}\n  ]\n}}\n'
     with replacing(path) as part:
         # A file name that is no Unicode is escaped, as JSON escapes.
-        part.write_text(text + "\n", encoding="utf-8", errors="backslashreplace")
+        part.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _summary(curve: Curve, scale: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from moodcurve.errors import InputError
+from moodcurve.export.origin import credit
 from moodcurve.files import replacing
 
 if TYPE_CHECKING:
@@ -51,11 +52,13 @@ def draw(curve: Curve) -> Any:
 def write_picture(curve: Curve, path: Path) -> Any:
     """Draw the curve and write it to a file of the kind its name says; returns the figure."""
     figure = draw(curve)
+    kind = path.suffix.removeprefix(".") or "none"
+    made_by = {"Subject" if kind == "pdf" else "Description": credit(curve)}
     with replacing(path) as part:
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Glyph .* missing")  # in a song's name: a box
-                figure.savefig(part, format=path.suffix.removeprefix(".") or "none")
+                figure.savefig(part, format=kind, metadata=made_by)
         except ValueError as error:  # an unknown ending
             raise InputError(f"{path}: {error}") from None
     return figure

@@ -20,6 +20,12 @@ def to_scale(values: NDArray[np.float64], scale: str) -> NDArray[np.float64]:
     return low + (values + 1) * ((high - low) / 2)
 
 
+def from_scale(values: NDArray[np.float64], scale: str) -> NDArray[np.float64]:
+    """Values on one of `SCALES`, of any shape, back in [-1, 1]. Raises InputError for another."""
+    low, high = _ends(scale)
+    return (values - low) * (2 / (high - low)) - 1
+
+
 def in_words(scale: str) -> dict[str, str]:
     """What the ends and the middle of one of `SCALES` mean. Raises InputError for another."""
     low, high = _ends(scale)

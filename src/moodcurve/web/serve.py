@@ -1,0 +1,73 @@
+"""Running the server: its socket, its address, its end."""
+
+import secrets
+import socket
+import sys
+import webbrowser
+from collections.abc import Callable
+from pathlib import Path
+
+import uvicorn
+
+from moodcurve.errors import InputError
+from moodcurve.web.app import create_app
+from moodcurve.web.guard import is_loopback
+from moodcurve.web.patience import ImpatientProtocol
+
+_CONNECTIONS = 256
+
+
+def serve(
+    say: Callable[[str], None],
+    *,
+    model: str,
+    host: str,
+    port: int,
+    open_browser: bool = False,
+    folder: Path | None = None,
+    corpus: Path | None = None,
+) -> None:
+    """Serve the page until Ctrl-C; `say` is told its address.
+
+    Raises InputError where it cannot listen there, and for a model or folder that cannot be used.
+    """
+    if sys.platform == "win32":
+        raise InputError("serve: not on Windows yet; run it in WSL")
+    token = None if is_loopback(host) else secrets.token_urlsafe(24)
+    app = create_app(model, host, token, folder, corpus)
+    with _listen(host, port) as listening:
+        name = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
+        name = f"[{name}]" if ":" in name else name
+        address = f"http://{name}:{listening.getsockname()[1]}/"
+        address += f"?token={token}" if token else ""
+        say(f"{address}\nStop with Ctrl-C.")
+        if open_browser:
+            webbrowser.open(address)
+        uvicorn.Server(
+            uvicorn.Config(
+                app,
+                http=ImpatientProtocol,
+                loop="asyncio",
+                ws="none",
+                lifespan="on",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                limit_concurrency=_CONNECTIONS,
+                timeout_graceful_shutdown=1,
+            )
+        ).run([listening])
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        return socket.create_server(address[:2], family=family)
+    except socket.gaierror:
+        raise InputError(f"--host {host}: no such address of this machine") from None
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise InputError(
+            f"{host}, port {port}: cannot listen ({reason}); try --port 0 for a free port"
+        ) from None
