@@ -16,8 +16,8 @@ export function createAnnotate({ corpus, player, redraw }) {
   let drawnAt = 0;
 
   const labelled = new Set(corpus?.songs.filter(({ raters }) => raters.length).map(({ name }) => name));
-  const stored = new Set(corpus?.songs.map(({ name }) => name));
-  const songName = () => song.name.replace(/\.[^.]*$/, "");
+  const known = new Set(corpus?.songs.map(({ name }) => name));
+  const songName = () => song.name.replace(/\.[^.]*$/, "").normalize("NFC");
   const rater = () => $("rater").value.trim();
   const wanted = () => $("aim").elements.dimension.value;
   const recorded = () => (wanted() === "both" ? DIMENSIONS : [wanted()]);
@@ -84,12 +84,13 @@ export function createAnnotate({ corpus, player, redraw }) {
     const name = songName();
     saving = saving.then(async () => {
       try {
-        if (!stored.has(name)) {
+        if (!of.stored) { // and where another song has its name there, this is refused
           await server.putAudio(of.name, of.file ?? (await server.audio(of.id)));
-          stored.add(name);
+          of.stored = true;
+          known.add(name);
         }
         if (!samples.length) await server.removeRater(name, by);
-        const kept = samples.length
+        const now = samples.length
           ? await server.annotate(name, by, lag, samples)
           : await server.annotations(name);
         complain("annotate", "");
@@ -97,7 +98,7 @@ export function createAnnotate({ corpus, player, redraw }) {
         $("saved").textContent = samples.length
           ? `Saved: ${clock(samples.length * STEP)} by ${by}.`
           : `Nothing by ${by} is left.`;
-        if (of === song) showRaters(kept);
+        if (of === song) showRaters(now);
       } catch (error) {
         $("save").hidden = false;
         complain("annotate", `Not saved: ${error.message}`);
@@ -185,10 +186,12 @@ export function createAnnotate({ corpus, player, redraw }) {
     if (!song) return;
     loadRater();
     if (!corpus) return;
+    showRaters({ raters: [] });
+    if (!known.has(songName())) return;
     try {
-      const known = await server.annotations(songName());
+      const kept = await server.annotations(songName());
       if (song !== next) return;
-      showRaters(known);
+      showRaters(kept);
       loadRater();
     } catch (error) {
       complain("annotate", error.message);

@@ -9,7 +9,7 @@ import * as server from "./server.js";
 import { createSongs } from "./songs.js";
 import { createTimeline } from "./timeline.js";
 
-const NAMES = { csv: "CSV", json: "JSON", jams: "JAMS", png: "PNG", svg: "SVG" };
+const NAMES = { parquet: "Parquet", svl: "Sonic Visualiser", labels: "Audacity", srt: "Captions" };
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 let about = null;
@@ -96,10 +96,11 @@ function showSong(song) {
   [open, other, shownRow] = [song, null, null];
   document.body.classList.toggle("has-open", Boolean(song));
   if (!song) {
-    player.open(null, [0], 1);
+    player.open(null, 1);
     return annotate.open(null);
   }
   const { curve } = song;
+  player.open(song.address, curve.duration);
   $("title").textContent = curve.song;
   $("summary").textContent = inWords(curve);
   $("caution").textContent = curve.caution ?? "";
@@ -109,17 +110,16 @@ function showSong(song) {
   showChoices();
   layOver();
   annotate.open(song);
-  showSound(song);
+  showWaveform(song);
 }
 
-async function showSound(song) {
+async function showWaveform(song) {
   try {
-    const { peaks, seconds } = song.peaks ?? (song.peaks = await server.peaks(song.id));
-    if (song === open) await player.open(song.address, peaks, seconds);
+    song.peaks ??= (await server.peaks(song.id)).peaks;
+    if (song === open) player.draw(song.peaks);
   } catch (error) {
     complain("server", error.message);
   }
-  if (song === open) heard(player.time());
 }
 
 function showPassages({ passages }) {
@@ -185,11 +185,11 @@ async function download(format) {
 function showAbout({ model, scale, folder, formats, version }) {
   $("version").textContent = version;
   $("about-model").textContent = model.name;
-  $("about-model").title = `trained on ${model.trained_on}`;
+  $("about-model").title = `trained on ${model.trained_on.join(", ")}`;
   $("about-licence").textContent = model.licence;
   for (const dimension of DIMENSIONS) $(`scale-${dimension}`).textContent = scale[dimension];
   $("downloads").append(...formats.map((format) => {
-    const button = element("button", { type: "button", textContent: NAMES[format] ?? format });
+    const button = element("button", { type: "button", textContent: NAMES[format] ?? format.toUpperCase() });
     button.dataset.testid = `download-${format}`;
     button.onclick = () => download(format);
     return button;

@@ -59,16 +59,17 @@ export function createPlayer({ onTime, onState, onSilent }) {
     time,
     audio,
 
-    async open(address, peaks, seconds) {
+    open(address, seconds) {
       audio.pause();
       [silent, duration, ready] = [0, seconds, false];
       if (address) audio.src = address;
       else audio.removeAttribute("src");
       audio.load();
       state();
-      // A superseded load is no failure: another song was opened meanwhile.
-      await wave.load(address ?? "", [peaks], seconds).catch(() => undefined);
     },
+
+    // The waveform of what is open. A superseded load is no failure: another song was opened.
+    draw: (peaks) => wave.load(audio.getAttribute("src") ?? "", [peaks], duration).catch(() => undefined),
 
     seek(to) {
       silent = Math.max(0, Math.min(duration, to));
