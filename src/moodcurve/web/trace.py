@@ -21,13 +21,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile  # noqa: F401 - now, while nobody waits for it
+import soxr  # noqa: F401
 
 from moodcurve.audio import SAMPLE_RATE, read_blocks, sample_rate
 from moodcurve.curve import Curve
 from moodcurve.errors import InputError
 from moodcurve.predict import Audio2Curve
 
-MEMORY = 2 << 30  # bytes of address space, of which libraries take half before any song
+MEMORY = 1 << 30  # bytes of address space; two hours of music take a third of it
 CPU_SECONDS = 300  # two hours of music take 20 to 40
 PEAKS_PER_SECOND = 10
 _BLOCK_SECONDS = 2.0  # little, as a file may claim a thousand channels

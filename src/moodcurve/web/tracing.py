@@ -22,6 +22,7 @@ from moodcurve.errors import InputError
 SECONDS = 7200.0  # of music that a song may have
 SONGS = 200  # held, whatever their state
 WAITING = 100  # of them not yet done
+_PAUSE = 0.05  # seconds between two reports to a listener, at least
 _WALL_SECONDS = 900.0  # that one song may take
 _LINE = 1 << 24  # bytes of one message of a tracing process; two hours of music need 2 MB
 
@@ -122,7 +123,8 @@ class Tracing:
     async def changes(self, patience: float) -> AsyncIterator[list[dict[str, Any]]]:
         """The present state of every song, then of those that changed, as often as asked for.
 
-        What happened between two askings is told once. After `patience` seconds without a change
+        What happened between two askings is told once, so that nothing piles up for a listener who
+        is slow. After `patience` seconds without a change
         there is an empty list.
         """
         seen = 0
@@ -131,6 +133,7 @@ class Tracing:
             told = [song.news() for song in self.songs.values() if song.changed > seen]
             seen = self._changes
             yield told
+            await asyncio.sleep(_PAUSE)
             with suppress(TimeoutError):
                 async with asyncio.timeout(patience):
                     await event.wait()
