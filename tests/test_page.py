@@ -266,7 +266,7 @@ def test_two_songs_are_laid_over_each_other(open_page, second):
         assert float(text) == pytest.approx(getattr(other, dimension)[20], abs=0.00501)
     assert page.locator("#plane .other .dot").is_visible()
     page.keyboard.press("PageUp")  # past the end of the shorter one
-    assert page.locator("#other-valence").inner_text() == ""
+    assert page.locator("#other-valence").inner_text() == "–"
 
 
 def test_every_download_is_that_curve(open_page, curve, tmp_path):

@@ -137,14 +137,14 @@ export function createAnnotate({ corpus, player, redraw }) {
     const value = (x) => (x === null || x === undefined ? "–" : number(x));
     $("agreement").replaceChildren(...DIMENSIONS.map((dimension) => {
       const { alpha, r } = agreement[dimension];
-      const head = element("tr", {}, element("td"), ...names.map((name) =>
+      const head = element("tr", {}, element("td", { textContent: "r" }), ...names.map((name) =>
         element("th", { scope: "col", textContent: name })));
       const rows = r.map((row, k) => element("tr", {},
         element("th", { scope: "row", textContent: names[k] }),
         ...row.map((x, other) => element("td", { textContent: k === other ? "" : value(x) }))));
       const caption = element("caption", {},
         element("span", { className: dimension, textContent: dimension }),
-        `: Cronbach’s alpha ${value(alpha)}; r of each two`);
+        `: Cronbach’s alpha ${value(alpha)}`);
       return element("table", {}, caption, element("thead", {}, head), element("tbody", {}, ...rows));
     }));
   }

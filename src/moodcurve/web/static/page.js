@@ -60,8 +60,8 @@ function showNumbers(row, time) {
     $(`band-${dimension}`).textContent = band
       ? `${number(band.low[row])} to ${number(band.high[row])}`
       : "";
-    const beside = other && row < other.curve.times.length ? other.curve[dimension][row] : null;
-    $(`other-${dimension}`).textContent = beside === null ? "" : number(beside);
+    const beside = other?.curve[dimension][row];
+    $(`other-${dimension}`).textContent = beside === undefined ? "–" : number(beside);
     return `${dimension} ${value}`;
   });
   timeline.tell(annotating ? "" : [...texts, passage && feeling(passage)].filter(Boolean).join(", "));
@@ -199,6 +199,7 @@ function showAbout({ model, scale, folder, formats, version }) {
   $("folder-name").textContent = folder.name;
   $("folder-songs").append(...folder.songs.map((song) => {
     const button = element("button", { type: "button", className: "quiet", textContent: song.name });
+    button.id = `folder-${song.key}`;
     button.onclick = () => {
       button.disabled = true;
       songs.addKey(song);
@@ -255,9 +256,11 @@ async function begin() {
   annotate = createAnnotate({ corpus: about.corpus, player, redraw: { point: plane.point, lanes: redraw } });
   songs = createSongs({
     limits: about.limits,
+    folder: about.folder?.songs ?? [],
     onCurve: () => open && showChoices(),
     onOpen: showSong,
     onForget: (song) => {
+      if (song.key) $(`folder-${song.key}`).disabled = false;
       if (!open) return;
       showChoices();
       if (song === other) layOver();

@@ -22,6 +22,7 @@ export function createPlayer({ onTime, onState, onSilent }) {
     interact: false,
     hideScrollbar: true,
     autoScroll: false,
+    fillParent: false, // it has its own length beside a longer song
     ...colours(),
   });
   $("sound").append(audio);
@@ -53,6 +54,7 @@ export function createPlayer({ onTime, onState, onSilent }) {
   wave.on("redraw", () => {
     ready = true;
     showView();
+    audio.dispatchEvent(new Event("timeupdate")); // or it stays as far played as the song before
   });
 
   return {

@@ -7,7 +7,7 @@ import * as server from "./server.js";
 const SVG = "http://www.w3.org/2000/svg";
 const MINI = 100; // points of the small curve in the list, at most
 
-export function createSongs({ limits, onCurve, onOpen, onForget }) {
+export function createSongs({ limits, folder, onCurve, onOpen, onForget }) {
   const songs = [];
   let sending = false;
   let open = null;
@@ -169,7 +169,10 @@ export function createSongs({ limits, onCurve, onOpen, onForget }) {
     } finally {
       song.fetching = false;
     }
-    if (song.key) song.address = server.audioAddress(song.id);
+    // A song of the folder can be heard from there, after the page was loaded again, too.
+    if (!song.file && folder.some(({ name }) => name === song.name)) {
+      song.address = server.audioAddress(song.id);
+    }
     drawMini(song);
     show(song);
     say(`${song.name}: curve ready`);
