@@ -35,11 +35,12 @@ ROWS: dict[str, Preset] = {
     "a network for each dimension": replace(DEFAULT, joint=False),
     "every half-second counts alike": replace(DEFAULT, balance=0.0),
     "every song counts alike": replace(DEFAULT, balance=1.0),
-    "one layer": replace(DEFAULT, layers=1),
+    "two layers": replace(DEFAULT, layers=2),
     "64 units": replace(DEFAULT, units=64),
     "input noise 0.3": replace(DEFAULT, settings=replace(DEFAULT.settings, noise=0.3)),
     "input noise 1.0": replace(DEFAULT, settings=replace(DEFAULT.settings, noise=1.0)),
     "weight decay 0.1": replace(DEFAULT, settings=replace(DEFAULT.settings, weight_decay=0.1)),
+    "loss: 1 - CCC": replace(DEFAULT, settings=replace(DEFAULT.settings, error="ccc")),
 }
 KEPT = ("average of scales", "scale 10", "scale 20", "scale 30", "scale 60")  # by --against
 Curves = Sequence[NDArray[np.float64]]  # (n, 2) a song

@@ -8,8 +8,9 @@ import pytest
 from moodcurve import Curve, InputError
 from moodcurve.curve import Band
 from moodcurve.export.csv import write_features
-from moodcurve.export.json import write_about
-from moodcurve.export.scales import in_words, to_scale
+from moodcurve.export.json import write_json
+from moodcurve.export.scales import from_scale, in_words, to_scale
+from moodcurve.export.table import tabulate
 from moodcurve.features import FEATURE_NAMES
 
 
@@ -109,6 +110,7 @@ def test_scales_in_words(scale, ends):
         "arousal": f"{low} calm .. {high} excited, {middle:g} neutral",
     }
     np.testing.assert_array_equal(to_scale(np.array([-1.0, 0, 1]), scale), [low, middle, high])
+    np.testing.assert_array_equal(from_scale(np.array([low, middle, high]), scale), [-1.0, 0, 1])
 
 
 def test_no_such_scale(tmp_path):
@@ -223,20 +225,23 @@ def test_the_shortest_curve_has_a_summary():
     assert lines[-1] == "0:00 - 0:00  calm and pleasant       calm"
 
 
-def test_what_is_written_about_a_curve(tmp_path):
-    song = curve(
-        [0.5] * 16 + [-0.1] * 16, [0] * 32, song="夜", file="\udcff.mp3", scale="?", rows=1
-    )
-    write_about(song, tmp_path / "x.json", "1..9")
-    assert (tmp_path / "x.json").read_bytes() == (
-        """{
+def test_the_json_to_the_letter(tmp_path):
+    song = curve([0.5] * 16 + [-0.1] * 16, [0] * 32, song="夜", file="\udcff.mp3", scale="?")
+    write_json(song, tabulate(song, "1..9"), tmp_path / "x.json")
+    head, rows = (tmp_path / "x.json").read_text(encoding="utf-8").split('  "rows": [\n')
+    assert (
+        head
+        == """{
+  "schema": "moodcurve-curve-1",
   "song": "夜",
   "file": "\\udcff.mp3",
   "scale": {
     "valence": "1 unpleasant .. 9 pleasant, 5 neutral",
     "arousal": "1 calm .. 9 excited, 5 neutral"
   },
-  "rows": 1,
+  "familiarity": null,
+  "band": null,
+  "caution": "",
   "summary": {
     "valence": {
       "mean": 5.8,
@@ -253,15 +258,37 @@ def test_what_is_written_about_a_curve(tmp_path):
     "turning_points_s": [
       8.0
     ]
-  }
-}
-""".encode()
+  },
+  "passages": [
+    {
+      "start_s": 0.0,
+      "end_s": 8.0,
+      "quadrant": "excited and pleasant",
+      "mood": "pleased"
+    },
+    {
+      "start_s": 8.0,
+      "end_s": 16.0,
+      "quadrant": "excited and unpleasant",
+      "mood": "miserable"
+    }
+  ],
+  "columns": [
+    "start_s",
+    "end_s",
+    "valence",
+    "arousal"
+  ],
+"""
     )
+    first, *_, last, end, brace = rows.splitlines()
+    assert (first, last) == ("    [0.0, 0.5, 7.0, 5.0],", "    [15.5, 16.0, 4.6, 5.0]")
+    assert (end, brace) == ("  ]", "}")
 
 
 def test_about_is_left_as_it_is(tmp_path):
     song = curve([0.1], [0.2], familiarity={"percentile": 12.5, "familiar": True})
-    write_about(song, tmp_path / "x.json", "-1..1")
+    write_json(song, tabulate(song), tmp_path / "x.json")
     assert song.about.keys() == {"familiarity"}
     written = json.loads((tmp_path / "x.json").read_text())
     assert written["familiarity"] == {"percentile": 12.5, "familiar": True}

@@ -162,10 +162,10 @@ def test_weights_are_never_unpickled(bundle, kind):
 
 def test_another_format(model, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(bundles, "FORMAT", 3)
+        patch.setattr(bundles, "FORMAT", 4)
         patch.setattr(bundles, "__version__", "9.9")
         save(model, tmp_path / "new")
-    refused(tmp_path / "new", r"a model of format 3, made with moodcurve 9\.9; .* reads format 2")
+    refused(tmp_path / "new", r"a model of format 4, made with moodcurve 9\.9; .* reads format 3")
 
 
 def test_other_features(model, tmp_path, monkeypatch):

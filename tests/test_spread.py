@@ -4,8 +4,8 @@ import pytest
 pytest.importorskip("scipy")
 
 from moodcurve.familiarity import Familiarity, nearest
-from moodcurve.spread import LEVEL, Spread, terms
-from moodcurve.training.calibration import fit_familiarity, fit_spread
+from moodcurve.spread import LEVEL, Spread, below_zero, edges, terms
+from moodcurve.training.calibration import fit_factors, fit_familiarity, fit_spread
 
 
 def songs_of_errors(rng, count, scale=lambda song, n: np.ones(n)):
@@ -32,9 +32,15 @@ def agreeing(values, wholly):
     return np.stack([apart, -apart])[np.newaxis]
 
 
+def half_width(spread, outputs, distances):
+    """Of the band that all quadrants share."""
+    assert len(np.unique(spread.factors)) == 1
+    return spread.factors[0, 0] * spread.deviation(outputs, distances)
+
+
 def share_inside(spread, errors, outputs, distances):
     """Of half-seconds within the band, songs counting alike."""
-    half = [spread.half_width(outputs[i], distances[i]) for i in range(len(errors))]
+    half = [half_width(spread, outputs[i], distances[i]) for i in range(len(errors))]
     return np.mean([np.mean(np.abs(e) <= h) for e, h in zip(errors, half, strict=True)])
 
 
@@ -50,7 +56,7 @@ def test_the_band_of_normal_errors():
     """90 % of a normal distribution lies within 1.645 deviations."""
     errors = songs_of_errors(np.random.default_rng(0), 500, lambda k, n: np.full(n, 0.3))
     spread, outputs, distances = fit(errors)
-    assert spread.half_width(outputs[0], distances[0]) == pytest.approx(1.645 * 0.3, rel=0.03)
+    assert half_width(spread, outputs[0], distances[0]) == pytest.approx(1.645 * 0.3, rel=0.03)
 
 
 def test_it_holds_what_it_should_on_songs_not_seen():
@@ -84,11 +90,11 @@ def test_it_is_wide_among_songs_that_are_hard():
     distances = np.where(kind[:, np.newaxis] == kind, 1.0, 10.0)
     np.fill_diagonal(distances, np.inf)
     spread, outputs, _ = fit(errors, distances=distances)
-    easy, hard = (spread.half_width(outputs[i], distances[i])[0] for i in (0, 1))
+    easy, hard = (half_width(spread, outputs[i], distances[i])[0] for i in (0, 1))
     assert hard / easy == pytest.approx(3, rel=0.25)
     for k in (0, 1):
         own = [i for i in range(80) if kind[i] == k]
-        half = {i: spread.half_width(outputs[i], distances[i]) for i in own}
+        half = {i: half_width(spread, outputs[i], distances[i]) for i in own}
         inside = np.mean([np.mean(np.abs(errors[i]) <= half[i]) for i in own])
         assert inside == pytest.approx(LEVEL, abs=0.04)
 
@@ -103,15 +109,84 @@ def test_no_weight_is_negative():
 
 def test_perfect_predictions_have_a_narrow_band():
     spread, outputs, distances = fit([np.zeros(10)] * 5)
-    assert spread.half_width(outputs[0], distances[0]).max() < 1e-3
+    assert half_width(spread, outputs[0], distances[0]).max() < 1e-3
 
 
-def test_half_width():
-    spread = Spread(np.array([0.04, 1, 0.5, 2]), np.array([0.1, 0.3]), 2.0)
+def test_deviation_by_hand():
+    spread = Spread(np.array([0.04, 1, 0.5, 2]), np.array([0.1, 0.3]), np.ones((2, 2)))
     outputs = np.zeros((1, 4, 3))
     far = 0.04 + 0.5 * 2.0**2 + 2 * 0.2
     distances = np.array([1.0, 3.0])
-    np.testing.assert_allclose(spread.half_width(outputs, distances), 2 * np.sqrt(far) * np.ones(3))
+    np.testing.assert_allclose(spread.deviation(outputs, distances), np.sqrt(far) * np.ones(3))
+
+
+def test_below_zero():
+    """Of a normal distribution a half lies below its mean, 2.5 % below 1.96 deviations from it."""
+    found = below_zero(np.array([0.0, 0.392, -0.392]), np.array([0.5, 0.2, 0.2]))
+    np.testing.assert_allclose(found, [0.5, 0.025, 0.975], atol=1e-4)
+
+
+def test_edges_by_brute_force():
+    """From the lowest to the highest label that is as near as its sign allows."""
+    rng = np.random.default_rng(8)
+    grid = np.linspace(-4, 4, 80_001)
+    for _ in range(50):
+        value, deviation, below = rng.uniform(-1, 1), rng.uniform(0.1, 0.6), rng.uniform()
+        factors = rng.uniform(0.3, 3, (2, 2))
+        mixed = factors @ [below, 1 - below]  # of labels below zero, and above
+        near = np.abs(grid - value) <= deviation * mixed[(grid >= 0).astype(int)]
+        arrays = (np.array([x]) for x in (value, deviation, below))
+        found = np.ravel(edges(*arrays, factors))
+        np.testing.assert_allclose(found, grid[near][[0, -1]], atol=2e-4)
+
+
+def drawn_to_the_middle(rng, count):
+    """Songs of 20 half-seconds: labels in all quadrants, of which predictions say a half."""
+    means = rng.normal(0, 0.4, (count, 2))
+    labels = [mean + rng.normal(0, 0.1, (20, 2)) for mean in means]
+    values = [0.5 * y + rng.normal(0, 0.1, y.shape) for y in labels]
+    return labels, values
+
+
+def shares_by_quadrant(spreads, values, labels):
+    """(dimension, quadrant)"""
+    y, v = np.concatenate(labels).T, np.concatenate(values).T
+    quadrant = 2 * (y[0] >= 0) + (y[1] >= 0)
+    found = []
+    for d in (0, 1):
+        low, high = edges(v[d], np.ones(v[d].shape), below_zero(v[1 - d], 1.0), spreads[d].factors)
+        inside = (low <= y[d]) & (y[d] <= high)
+        found.append([inside[quadrant == q].mean() for q in range(4)])
+    return np.array(found)
+
+
+def test_each_quadrant_has_its_share():
+    """On songs not seen, where most labels are in one quadrant and the rest are underestimated."""
+    rng = np.random.default_rng(9)
+    labels, values = drawn_to_the_middle(rng, 8000)
+    few = [bool((y.mean(axis=0) > 0).all()) or k % 4 == 0 for k, y in enumerate(labels)]
+    labels, values = (
+        [x for x, kept in zip(xs, few, strict=True) if kept] for xs in (labels, values)
+    )
+    common = Spread(np.ones(4), np.ones(3), np.full((2, 2), 0.3))
+    ones = [np.ones_like(y) for y in labels]
+    half = len(labels) // 2
+    fitted = fit_factors([common] * 2, values[:half], labels[:half], ones[:half])
+    shares = shares_by_quadrant(fitted, values[half:], labels[half:])
+    np.testing.assert_allclose(shares, LEVEL, atol=0.025)
+    assert np.abs(shares_by_quadrant([common] * 2, values, labels) - LEVEL).max() > 0.1
+
+
+def test_a_quadrant_of_few_songs_keeps_the_common_factor():
+    rng = np.random.default_rng(10)
+    labels = [np.abs(rng.normal(0.5, 0.1, (20, 2))) for _ in range(30)]
+    labels += [-y for y in labels[:9]]
+    values = [0.5 * y for y in labels]
+    common = Spread(np.ones(4), np.ones(3), np.full((2, 2), 0.4, np.float32))
+    fitted = fit_factors([common] * 2, values, labels, [np.ones_like(y) for y in labels])
+    for spread in fitted:
+        assert spread.factors[1, 1] != pytest.approx(0.4, abs=0.01)
+        np.testing.assert_array_equal(spread.factors[0], common.factors[0])
 
 
 def cloud(rng, count, centre=0.0):

@@ -9,8 +9,9 @@ torch = pytest.importorskip("torch", reason="training needs moodcurve[train]")
 
 from moodcurve.currennt import read_data, read_network  # noqa: E402
 from moodcurve.errors import InputError  # noqa: E402
+from moodcurve.metrics import ccc  # noqa: E402
 from moodcurve.network import forward, to_arrays  # noqa: E402
-from moodcurve.training.loop import Sequences, Settings, evaluate, train  # noqa: E402
+from moodcurve.training.loop import Sequences, Settings, _discordance, evaluate, train  # noqa: E402
 from moodcurve.training.network import BLSTM, initial_network  # noqa: E402
 
 ANSWERS = Path(__file__).resolve().parents[2] / "shared" / "currennt"
@@ -171,7 +172,7 @@ def test_shuffling_depends_on_the_seed_and_can_be_off():
     assert same(one, other)
 
 
-@pytest.mark.parametrize("error", ["sum", "mean"])
+@pytest.mark.parametrize("error", ["sum", "mean", "ccc"])
 def test_padding_and_frames_without_label_have_no_influence(error):
     rng = np.random.default_rng(7)
     training = sequences(rng)
@@ -207,6 +208,29 @@ def test_mean_is_the_sum_over_the_labels_of_an_update(stochastic):
     mean, _ = run(replace(settings, learning_rate=0.01 * labels, error="mean"), training)
     np.testing.assert_allclose(weights(summed), weights(mean), atol=1e-6)
     assert not same(summed, small())
+
+
+def test_discordance_against_the_metric():
+    """The outputs' sum of 1 - CCC over the labelled frames; a weight of 2 is a sequence twice."""
+    rng = np.random.default_rng(3)
+    outputs, targets = rng.normal(size=(2, 3, 5, 2)).astype(np.float32)
+    targets[1, 3:] = np.nan
+    mask = np.ones((3, 5), bool)
+    mask[2, 2:] = False
+    there = mask & ~np.isnan(targets[..., 0])
+    twice = np.concatenate([there, there[:1]])
+    y, x = (np.concatenate([a, a[:1]])[twice] for a in (targets, outputs))
+    expected = sum(1 - ccc(y[:, k].astype(float), x[:, k].astype(float)) for k in (0, 1))
+    tensors = (torch.from_numpy(a) for a in (outputs, targets, mask, np.float32([2, 1, 1])))
+    assert _discordance(*tensors).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_concordance_can_be_learned():
+    data = sequences(np.random.default_rng(0), count=40)
+    settings = replace(QUICK, error="ccc", optimiser="adam", learning_rate=0.02, epochs=30)
+    network, _ = run(settings, data)
+    said = forward(network, data.inputs)
+    assert ccc(data.targets.ravel().astype(float), said.ravel().astype(float)) > 0.8
 
 
 def test_batches_of_a_full_update_are_only_a_matter_of_memory():

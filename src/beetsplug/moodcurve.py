@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from beets.dbcore.types import Float
 from beets.plugins import BeetsPlugin
-from beets.ui import Subcommand, UserError
+from beets.ui import Subcommand, UserError  # type: ignore[attr-defined]  # as plugins import them
 
 from moodcurve import File2Curve, InputError
 

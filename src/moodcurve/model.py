@@ -27,7 +27,7 @@ from moodcurve.files import check_folder
 from moodcurve.network import Array, Network, from_arrays, to_arrays
 from moodcurve.spread import Spread
 
-FORMAT = 2
+FORMAT = 3
 DEFAULT = "default"
 DIMENSIONS = ("valence", "arousal")
 _MANIFEST, _WEIGHTS = "manifest.json", "weights.npz"
@@ -157,7 +157,7 @@ def save(model: Model, folder: Path) -> None:
         if fusion.spread:
             arrays[f"{dimension}/spread_weights"] = fusion.spread.weights
             arrays[f"{dimension}/spread_squares"] = fusion.spread.squares
-            arrays[f"{dimension}/spread_factor"] = np.array(fusion.spread.factor)
+            arrays[f"{dimension}/spread_factors"] = fusion.spread.factors
     if model.familiarity:
         arrays |= {f"{_FAMILIARITY}{key}": a for key, a in vars(model.familiarity).items()}
     buffer = io.BytesIO()
@@ -293,7 +293,7 @@ def _fusion(
 ) -> Fusion:
     spread = None
     if "spread_weights" in own:
-        spread = Spread(own["spread_weights"], own["spread_squares"], float(own["spread_factor"]))
+        spread = Spread(own["spread_weights"], own["spread_squares"], own["spread_factors"])
     return Fusion(groups, own["elm_weights"], own["elm_bias"], own["elm_beta"], output, spread)
 
 

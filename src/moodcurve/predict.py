@@ -18,11 +18,11 @@ from moodcurve.errors import InputError
 from moodcurve.familiarity import STRANGE, nearest
 from moodcurve.features import COLUMNS, FEATURE_NAMES
 from moodcurve.fusion import elm_output, supervectors
-from moodcurve.model import DEFAULT, Fusion, Model, load
+from moodcurve.model import DEFAULT, DIMENSIONS, Fusion, Model, load
 from moodcurve.network import Array, Network, forward_all
 from moodcurve.rows import all_rows_of
 from moodcurve.sequences import cut, stitch
-from moodcurve.spread import LEVEL
+from moodcurve.spread import LEVEL, below_zero, edges
 
 _LOUDNESS = FEATURE_NAMES.index("pcm_RMSenergy_sma_amean")
 
@@ -57,16 +57,16 @@ class Rows2Curve:
         outputs = network_outputs(self.model, inputs)
         values = {d: fuse(fusion, outputs[d]) for d, fusion in self.model.fusions.items()}
         silent = rows[:, _LOUDNESS] == 0
-        edges, found = self._band(inputs, outputs, values)
+        band, found = self._band(inputs, outputs, values)
         clipped = {
             name: np.where(silent, 0.0, np.clip(curve, -1, 1))
-            for name, curve in {**values, **edges}.items()
+            for name, curve in {**values, **band}.items()
         }
         return Curve(
             clipped["valence"],
             clipped["arousal"],
             about={**(about or {}), **self._origin(), **found, "silent_rows": int(silent.sum())},
-            band=Band(**{edge: clipped[edge] for edge in edges}) if edges else None,
+            band=Band(**{edge: clipped[edge] for edge in band}) if band else None,
         )
 
     def _band(
@@ -83,14 +83,16 @@ class Rows2Curve:
         found: dict[str, Any] = {
             "familiarity": {"percentile": round(percentile, 1), "familiar": percentile <= STRANGE}
         }
-        edges = {}
-        for dimension, fusion in self.model.fusions.items():
-            if fusion.spread is None:
-                return {}, {**found, "band": None}
-            half = fusion.spread.half_width(outputs[dimension], distances)
-            edges[f"{dimension}_low"] = values[dimension] - half
-            edges[f"{dimension}_high"] = values[dimension] + half
-        return edges, {**found, "band": {"level": LEVEL}}
+        spreads = {d: f.spread for d, f in self.model.fusions.items() if f.spread}
+        if not spreads:
+            return {}, {**found, "band": None}
+        deviations = {d: spread.deviation(outputs[d], distances) for d, spread in spreads.items()}
+        band: dict[str, NDArray[np.float64]] = {}
+        for own, other in (DIMENSIONS, DIMENSIONS[::-1]):
+            below = below_zero(values[other], deviations[other])
+            low, high = edges(values[own], deviations[own], below, spreads[own].factors)
+            band |= {f"{own}_low": low, f"{own}_high": high}
+        return band, {**found, "band": {"level": LEVEL}}
 
     def _origin(self) -> dict[str, Any]:
         about = self.model.about

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from moodcurve.familiarity import around, nearest
 from moodcurve.network import Array
@@ -20,22 +21,52 @@ class Spread:
     Attributes:
         weights: (4,), at least 0, of the `terms` whose sum is the variance of the error.
         squares: (S,), mean squared error of each training song while it was held out.
-        factor: half the width of the band over the root of that variance; by conformal prediction
-            (Papadopoulos et al. 2002, normalised scores; Lei et al. 2018) with songs as the units.
+        factors: (2, 2), see `edges`.
     """
 
     weights: Array
     squares: Array
-    factor: float
+    factors: Array
 
-    def half_width(self, outputs: Float64, distances: Float64) -> Float64:
-        """Half the width of the band at each half-second (n,).
+    def deviation(self, outputs: Float64, distances: Float64) -> Float64:
+        """Standard deviation of the error at each half-second (n,).
 
         Arguments as of `terms`, the distances from all training songs in their order.
         """
-        variance = terms(outputs, distances, self.squares) @ self.weights
-        width: Float64 = self.factor * np.sqrt(variance)
-        return width
+        found: Float64 = np.sqrt(terms(outputs, distances, self.squares) @ self.weights)
+        return found
+
+
+def below_zero(values: Float64, deviation: Float64) -> Float64:
+    """Probability that the label is below 0, were errors normal."""
+    found: Float64 = ndtr(-values / np.maximum(deviation, 1e-9))
+    return found
+
+
+def edges(
+    values: Float64, deviation: Float64, other_below: Float64, factors: NDArray[np.floating]
+) -> tuple[Float64, Float64]:
+    """The lower and the upper edge of one dimension's band, (n,) each.
+
+    Predictions are drawn to where most labels are, so a label elsewhere is farther off. How many
+    deviations off a label may be and still be in the band therefore depends on what quadrant it is
+    in: prediction sets that are conditional on the label (Vovk 2012, section 5). The band is from
+    the lowest to the highest value that may be. Of the other dimension's label only the
+    probability of its sign is known; it weighs the factors.
+
+    Args:
+        values: (n,), of this dimension.
+        deviation: (n,), of its errors.
+        other_below: (n,), see `below_zero`, of the other dimension.
+        factors: (2, 2), deviations: [own label, other's label], 0 below zero and 1 above.
+    """
+    negative, positive = deviation * (
+        other_below * factors[:, :1] + (1 - other_below) * factors[:, 1:]
+    )
+    low, high = values - negative, values + positive
+    low = np.where(low < 0, low, np.maximum(values - positive, 0))
+    high = np.where(high >= 0, high, np.minimum(values + negative, 0))
+    return low, high
 
 
 def terms(outputs: Float64, distances: Float64, squares: NDArray[np.floating]) -> Float64:

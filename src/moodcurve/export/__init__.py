@@ -1,1 +1,1 @@
-"""Writing curves: tables, what made them, pictures."""
+"""Writing curves, in many formats, and reading them back."""

@@ -97,7 +97,7 @@ def _wanted(options: argparse.Namespace) -> dict[str, str]:
     curve = _read(options)
     file = curve.about.get("file")
     if file != options.song.name:
-        print(f"moodcurve: {options.song}: the curve is that of {file}", file=sys.stderr)
+        print(f"moodcurve: {options.song}: the curve is of a file named {file}", file=sys.stderr)
     return tags_of(curve, options.scale or "-1..1")
 
 
@@ -119,7 +119,7 @@ def _output(options: argparse.Namespace, ending: str) -> Path:
     """Where to write; never over the curve that is read."""
     curve: Path = options.curve
     path: Path = options.output or curve.with_name(curve.stem + ending)
-    if path.suffix != Path(ending).suffix:
+    if not path.name.endswith(f".{ending.split('.')[-1]}"):
         raise InputError(f"{path}: files of this format end in {ending}; name it so")
     # A CSV comes with its JSON, so that neither may be the curve's.
     same = path.with_suffix("").resolve() == curve.with_suffix("").resolve()
@@ -133,7 +133,7 @@ def _spans(options: argparse.Namespace, curve: Curve) -> Spans | None:
     from moodcurve.features import HOP
 
     seconds = HOP * len(curve.valence)
-    if options.rate:
+    if options.rate is not None:
         return at_rate(options.rate, seconds)
     if options.beats:
         return between_beats(options.beats, seconds)

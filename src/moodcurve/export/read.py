@@ -20,6 +20,12 @@ from moodcurve.features import HOP
 
 _COLUMNS = ("start_s", "end_s", "valence", "arousal")
 _DERIVED = ("schema", "caution", "summary", "passages", "columns", "rows")
+_PARTS = (  # of what made the curve, if it is there
+    ("model", "name", str),
+    ("band", "level", float),
+    ("familiarity", "percentile", float | int),
+    ("familiarity", "familiar", bool),
+)
 _AGAIN = "trace the song again"
 
 
@@ -30,8 +36,11 @@ def read_curve(path: Path) -> Curve:
     Raises InputError where either is missing or something else, where a row is not the next
     half-second, and where a value is none or out of the scale.
     """
-    document = _document(path if path.suffix.lower() == ".json" else path.with_suffix(".json"))
-    if path.suffix.lower() == ".json":
+    if path.suffix.lower() not in (".csv", ".json"):
+        raise InputError(f"{path}: not a curve; give its JSON or its CSV")
+    is_json = path.suffix.lower() == ".json"
+    document = _document(path if is_json else path.with_suffix(".json"))
+    if is_json:
         columns = [str(name) for name in document["columns"]]
         check_header(f"{path}: columns", _COLUMNS, columns)
         return _curve(document, columns, document["rows"], lambda k: f"{path}: row {k + 1}")
@@ -49,23 +58,35 @@ def read_curve(path: Path) -> Curve:
 
 def _document(path: Path) -> dict[str, Any]:
     try:
-        document = json.loads(path.read_bytes())
+        document: Any = json.loads(path.read_bytes())
     except FileNotFoundError:
         raise InputError(
-            f"{path}: no such file; give a curve's JSON, or its CSV with the JSON beside it"
+            f"{path}: no such file; a curve is its JSON, or its CSV with the JSON beside it"
         ) from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check its rights") from None
-    except ValueError as error:  # no JSON, no UTF-8
+    except (ValueError, RecursionError) as error:  # no JSON, no UTF-8
         raise InputError(f"{path}: not JSON ({error}); {_AGAIN}") from None
-    found = document.get("schema") if isinstance(document, dict) else None
-    if found != SCHEMA:
-        raise InputError(f"{path}: not a curve (schema {found}, not {SCHEMA}); {_AGAIN}")
+    if not isinstance(document, dict) or document.get("schema") != SCHEMA:
+        raise InputError(f"{path}: not a curve (of schema {SCHEMA}); {_AGAIN}")
     for key in ("columns", "rows"):
         if not isinstance(document.get(key), list) or not document[key]:
             raise InputError(f"{path}: a curve without {key}; {_AGAIN}")
+    _check_parts(path, document)
     document["scale"] = _scale(path, document)
     return document
+
+
+def _check_parts(path: Path, document: dict[str, Any]) -> None:
+    for key, part, kind in _PARTS:
+        found = document.get(key)
+        if found is not None and not (
+            isinstance(found, dict) and isinstance(found.get(part), kind)
+        ):
+            raise InputError(f"{path}: {key} without {part}; {_AGAIN}")
+    rate = document.get("sample_rate")
+    if rate is not None and not (isinstance(rate, int) and rate > 0):
+        raise InputError(f"{path}: sample_rate {rate} is no number of Hz; {_AGAIN}")
 
 
 def _scale(path: Path, document: dict[str, Any]) -> str:
@@ -85,7 +106,8 @@ def _curve(
         if not isinstance(row, list) or len(row) != len(columns):
             raise InputError(f"{where(k)}: not {len(columns)} cells, one a column; {_AGAIN}")
     cells = dict(zip(columns, zip(*rows, strict=True), strict=True))
-    _check_half_seconds(*(_numbers(cells[name], name, where) for name in _COLUMNS[:2]), where)
+    starts, ends = (_numbers(cells[name], name, where) for name in _COLUMNS[:2])
+    _check_half_seconds(starts, ends, where)
 
     def values(name: str) -> NDArray[np.float64]:
         return _on_scale(cells[name], name, document["scale"], where)
@@ -139,7 +161,7 @@ def _has_band(document: dict[str, Any], columns: Sequence[str], where: str) -> b
     found = [name for name in BAND if name in columns]
     if len(found) != (0 if level is None else len(BAND)):
         raise InputError(
-            f"{where}: of a band with level {level} the columns {', '.join(found) or 'none'}; "
-            f"{_AGAIN}"
+            f"{where}: a band of level {level} with the columns {', '.join(found) or 'none'}: "
+            f"a level and four columns belong together; {_AGAIN}"
         )
     return bool(found)

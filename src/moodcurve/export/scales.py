@@ -23,7 +23,7 @@ def to_scale(values: NDArray[np.float64], scale: str) -> NDArray[np.float64]:
 def from_scale(values: NDArray[np.float64], scale: str) -> NDArray[np.float64]:
     """Values on one of `SCALES`, of any shape, back in [-1, 1]. Raises InputError for another."""
     low, high = _ends(scale)
-    return (values - low) * (2 / (high - low)) - 1
+    return (values - (low + high) / 2) * (2 / (high - low))
 
 
 def in_words(scale: str) -> dict[str, str]:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from moodcurve.export.table import Table
 
 _COLOURS = {"valence": ("Blue", "#0072b2"), "arousal": ("Orange", "#d55e00")}  # as in the picture
+_LINES = 3  # the plot style
 _USUAL_RATE = 44_100  # Hz
-_LINES = "3"  # the plot style
 
 
 def write_layers(curve: Curve, table: Table, path: Path) -> None:
@@ -32,25 +32,28 @@ def write_layers(curve: Curve, table: Table, path: Path) -> None:
     InputError where the file cannot be written.
     """
     rate = curve.about.get("sample_rate") or _USUAL_RATE
-    end = round(HOP * len(curve.valence) * rate)
-    root = Element("sv")
-    data, display = SubElement(root, "data"), SubElement(root, "display")
     spans = zip(table.columns["start_s"], table.columns["end_s"], strict=True)
     frames = [round((start + end) / 2 * rate) for start, end in spans]
-    low, high = map(str, SCALES[table.scale])
+    root = Element("sv")
+    data, display = _add(root, "data"), _add(root, "display")
+    low, high = SCALES[table.scale]
     for number, (name, (colour, code)) in enumerate(_COLOURS.items()):
-        model, dataset, layer = (str(3 * number + k) for k in range(3))
-        form = {"type": "sparse", "dimensions": "2", "resolution": "1", "notifyOnAdd": "true"}
-        time = {"sampleRate": str(rate), "start": "0", "end": str(end)}
-        size = {"minimum": low, "maximum": high, "units": ""}
-        SubElement(data, "model", id=model, name=name, dataset=dataset, **form, **time, **size)
-        points = SubElement(data, "dataset", id=dataset, dimensions="2")
+        model, dataset, layer = range(3 * number, 3 * number + 3)
+        form = {"type": "sparse", "dimensions": 2, "resolution": 1, "notifyOnAdd": "true"}
+        time = {"sampleRate": rate, "start": 0, "end": round(HOP * len(curve.valence) * rate)}
+        limits = {"minimum": low, "maximum": high, "units": ""}
+        _add(data, "model", id=model, name=name, dataset=dataset, **form, **time, **limits)
+        points = _add(data, "dataset", id=dataset, dimensions=2)
         for frame, value in zip(frames, table.columns[name], strict=True):
-            SubElement(points, "point", frame=str(frame), value=f"{value:.4f}", label="")
+            _add(points, "point", frame=frame, value=value, label="")
         words = f"{name}: {in_words(table.scale)[name]}; {credit(curve)}"
-        look = {"colourName": colour, "colour": code, "darkBackground": "false"}
-        look |= {"plotStyle": _LINES, "scaleMinimum": low, "scaleMaximum": high}
-        SubElement(display, "layer", id=layer, type="timevalues", name=words, model=model, **look)
+        look = {"plotStyle": _LINES, "colourName": colour, "colour": code}
+        look |= {"scaleMinimum": low, "scaleMaximum": high}
+        _add(display, "layer", id=layer, type="timevalues", name=words, model=model, **look)
     indent(root)
     with replacing(path) as part:
         ElementTree(root).write(part, encoding="UTF-8", xml_declaration=True)
+
+
+def _add(parent: Element, tag: str, **attributes: object) -> Element:
+    return SubElement(parent, tag, {name: str(value) for name, value in attributes.items()})

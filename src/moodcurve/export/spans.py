@@ -6,7 +6,6 @@ Each is of shape (m,); spans may overlap or leave gaps, but lie within the song.
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -27,13 +26,14 @@ def at_rate(rate: str, seconds: float) -> Spans:
     The rate is a number or a fraction in Hz: "25", "0.1", "30000/1001". The last span ends with the
     song. Raises InputError for anything else, and beyond 1000 Hz.
     """
+    top, _, bottom = rate.partition("/")
     try:
-        hertz = Fraction(rate)
+        hertz = float(top) / float(bottom or 1)
     except (ValueError, ZeroDivisionError):
         raise InputError(f"--rate {rate}: no number; give one in Hz: 25 or 30000/1001") from None
     if not 0 < hertz <= _FASTEST:
         raise InputError(f"--rate {rate}: out of range; give more than 0 and at most {_FASTEST} Hz")
-    edges = np.arange(math.ceil(Fraction(seconds) * hertz) + 1) / float(hertz)
+    edges = np.arange(math.ceil(round(seconds * hertz, 6)) + 1) / hertz
     edges[-1] = seconds
     return edges[:-1], edges[1:]
 

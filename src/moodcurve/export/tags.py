@@ -119,16 +119,18 @@ def _kind(path: Path, tags: Any) -> _Kind:
     from mutagen.id3 import ID3, TXXX
     from mutagen.mp4 import AtomDataType, MP4FreeForm, MP4Tags
 
+    text_frame: Any = TXXX  # untyped, as is the other
+    free_form: Any = MP4FreeForm
     if isinstance(tags, ID3):
         return _Kind(
             f"TXXX:{PREFIX}",
-            lambda name, text: TXXX(encoding=3, desc=name, text=[text]),
+            lambda name, text: text_frame(encoding=3, desc=name, text=[text]),
             lambda value: str(value.text[0]),
         )
     if isinstance(tags, MP4Tags):
         return _Kind(
             f"----:com.apple.iTunes:{PREFIX}",
-            lambda _, text: [MP4FreeForm(text.encode(), AtomDataType.UTF8)],
+            lambda _, text: [free_form(text.encode(), AtomDataType.UTF8)],
             lambda value: bytes(value[0]).decode(),
         )
     if isinstance(tags, VCommentDict):

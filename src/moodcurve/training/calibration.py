@@ -7,6 +7,8 @@ songs never seen (docs/results.md).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +16,13 @@ from scipy.optimize import nnls
 
 from moodcurve.familiarity import Familiarity, apart, nearest, point
 from moodcurve.network import Array
-from moodcurve.spread import LEVEL, Spread, terms
+from moodcurve.spread import LEVEL, Spread, below_zero, edges, terms
 
 Float64 = NDArray[np.float64]
 
 _AXES = 20  # at most, of the space in which songs are near or far
+_ENOUGH = 10  # songs that a quadrant needs for factors of its own
+_STEPS = 40  # by then a quadrant's share no longer moves
 
 
 def fit_familiarity(
@@ -57,10 +61,11 @@ def fit_spread(
     """Fit the variance of the errors, and the factor that makes a band of it.
 
     The weights are those, at least 0, that come closest to the squared errors (least squares, songs
-    counting alike). The factor is conformal with songs as the units: the least at which the share
-    of half-seconds within the band, averaged over the S songs, reaches `LEVEL` (S + 1) / S; then a
-    song like these has at least `LEVEL` of its half-seconds inside on average (Angelopoulos et al.
-    2022, conformal risk control).
+    counting alike). All factors are the same; see `fit_factors`. They are conformal (Papadopoulos
+    et al. 2002, normalised scores; Lei et al. 2018) with songs as the units: the least at which the
+    share of half-seconds within the band, averaged over the S songs, reaches `LEVEL` (S + 1) / S;
+    then a song like these has at least `LEVEL` of its half-seconds inside on average (Angelopoulos
+    et al. 2022, conformal risk control).
 
     Args:
         errors: a song's errors (n_i,) each, of predictions that were not trained on it, by number.
@@ -85,8 +90,62 @@ def fit_spread(
     scores = np.sqrt(squares / (x @ weights))
     order = np.argsort(scores)
     share = np.cumsum(count[order]) / len(errors)
-    wanted = min(1.0, LEVEL * (len(errors) + 1) / len(errors))
-    place = min(int(np.searchsorted(share, wanted - 1e-12)), len(order) - 1)
-    return Spread(
-        weights.astype(np.float32), of_song.astype(np.float32), float(scores[order][place])
-    )
+    place = min(int(np.searchsorted(share, _wanted(len(errors)) - 1e-12)), len(order) - 1)
+    factors = np.full((2, 2), scores[order][place], np.float32)
+    return Spread(weights.astype(np.float32), of_song.astype(np.float32), factors)
+
+
+def fit_factors(
+    spreads: Sequence[Spread],
+    values: Sequence[Float64],
+    labels: Sequence[Float64],
+    deviations: Sequence[Float64],
+) -> list[Spread]:
+    """Give each quadrant factors of its own, at which its labels are as often inside as others.
+
+    From the common factor, each quadrant's grows or shrinks with what its share lacks of `LEVEL`
+    (n + 1) / n, n the songs it has, until there is no more to gain. A quadrant of fewer than
+    `_ENOUGH` songs keeps the common one.
+
+    Args:
+        spreads: of both dimensions.
+        values: (n_i, 2), of songs that the predictions were not trained on.
+        labels: (n_i, 2), theirs.
+        deviations: (n_i, 2), of the errors.
+    """
+    count = np.concatenate([np.full(len(y), 1 / len(y)) for y in labels])
+    y, v, s = (np.concatenate(x).T for x in (labels, values, deviations))  # (2, N) each
+    below = below_zero(v, s)
+    return [
+        replace(spread, factors=_factors(spread.factors, y[d], y[e], v[d], s[d], below[e], count))
+        for spread, d, e in zip(spreads, (0, 1), (1, 0), strict=True)
+    ]
+
+
+def _factors(
+    common: Array,
+    own: Float64,
+    other: Float64,
+    values: Float64,
+    deviation: Float64,
+    other_below: Float64,
+    count: Float64,
+) -> Array:
+    """One dimension's factors (2, 2); all arguments but the first (N,) half-seconds.
+
+    `own` and `other` are labels, `count` what a half-second counts.
+    """
+    quadrant = 2 * (own >= 0) + (other >= 0)
+    songs = np.bincount(quadrant, count, 4)
+    factors = common.astype(np.float64)
+    for _ in range(_STEPS):
+        low, high = edges(values, deviation, other_below, factors)
+        inside = np.bincount(quadrant, count * ((low <= own) & (own <= high)), 4)
+        lacks = _wanted(songs) - inside / np.maximum(songs, 1e-9)
+        factors *= np.exp(np.where(songs < _ENOUGH, 0, lacks)).reshape(2, 2)
+    return factors.astype(np.float32)
+
+
+def _wanted(songs: Any) -> Any:
+    """Share of the labels of so many songs that is to be inside, a number or an array of them."""
+    return np.minimum(1.0, LEVEL * (songs + 1) / np.maximum(songs, 1))

@@ -7,7 +7,7 @@ validation songs, which it was not trained on (section 3.4). From the same songs
 predictions are: there by an ELM that learned from the other partitions' songs only.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -27,7 +27,8 @@ from moodcurve.model import DIMENSIONS, Fusion, Model
 from moodcurve.network import Array, Network
 from moodcurve.predict import groups_outputs
 from moodcurve.sequences import cut, pad
-from moodcurve.training.calibration import fit_familiarity, fit_spread
+from moodcurve.spread import Spread
+from moodcurve.training.calibration import fit_factors, fit_familiarity, fit_spread
 from moodcurve.training.loop import Sequences, one_thread, train
 from moodcurve.training.network import initial_network
 from moodcurve.training.partitions import Indices, validation_sets
@@ -75,17 +76,17 @@ def train_on_songs(
     The same seed gives the same model whatever the number of processes. `corpora` are named in
     the manifest. Raises InputError where the songs are too few for the preset's partitions.
     """
-    model = _without_networks(songs, preset)
+    model = without_networks(songs, preset)
     standard = [replace(s, rows=model.inputs(s.rows)) for s in songs]
     rng = np.random.default_rng(seed)
-    sets = _partitions([s.song for s in songs], preset, rng)
+    sets = partitions([s.song for s in songs], preset, rng)
     groups = _train_groups(standard, sets, preset, seed)
     familiarity, distances = fit_familiarity([s.rows for s in standard], sets)
-    fusions, figures = {}, {}
+    fused = {}
     for d, dimension in enumerate(DIMENSIONS):
         own, output = (groups[None], d) if preset.joint else (groups[d], 0)
         held = _held_out(d, output, own, standard, sets)
-        fusions[dimension], figures[dimension] = _fuse(own, output, held, distances, preset, seed)
+        fused[dimension] = _fuse(own, output, held, distances, preset, seed)
     labels = np.concatenate([s.labels for s in songs])
     about = {
         "name": name,
@@ -95,14 +96,14 @@ def train_on_songs(
             "songs": len(songs),
             "labelled_rows": int((~np.isnan(labels[:, 0])).sum()),
             "constant": [round(float(v), 6) for v in np.nanmean(labels, axis=0)],
-            "validation_rmse": figures,
+            "validation_rmse": {dimension: f.figures for dimension, f in fused.items()},
         },
         "figures": {},
     }
-    return replace(model, fusions=fusions, familiarity=familiarity, about=about)
+    return replace(model, fusions=_with_bands(fused), familiarity=familiarity, about=about)
 
 
-def _without_networks(songs: Sequence[LabelledRows], preset: Preset) -> Model:
+def without_networks(songs: Sequence[LabelledRows], preset: Preset) -> Model:
     """A model that can make inputs of rows; it hears harmony where all songs have it."""
     contexts = preset.contexts if all(s.rows.shape[1] == len(COLUMNS) for s in songs) else ()
     mean, deviation = moments([replace(s, rows=in_context(s.rows, contexts)) for s in songs])
@@ -123,7 +124,7 @@ def _train_groups(
     }
 
 
-def _partitions(songs: Sequence[Song], preset: Preset, rng: np.random.Generator) -> list[Indices]:
+def partitions(songs: Sequence[Song], preset: Preset, rng: np.random.Generator) -> list[Indices]:
     """The preset's validation sets; where enough songs are of fewer series, a series each."""
     series = {song.group or (song.name,) for song in songs}
     count, share = preset.partitions, preset.share
@@ -269,6 +270,17 @@ def _held_out(
     return found
 
 
+class _Fused(NamedTuple):
+    """One dimension's fusion, and what was found out of it on songs held out, song by song."""
+
+    fusion: Fusion
+    spread: Spread
+    values: Sequence[NDArray[np.floating]]  # (m,) each
+    labels: Sequence[NDArray[np.float64]]
+    deviations: Sequence[NDArray[np.float64]]
+    figures: dict[str, float]
+
+
 def _fuse(
     groups: tuple[tuple[Network, ...], ...],
     output: int,
@@ -276,11 +288,11 @@ def _fuse(
     distances: NDArray[np.float64],
     preset: Preset,
     seed: int,
-) -> tuple[Fusion, dict[str, float]]:
+) -> _Fused:
     """Train the ELM on what the groups say of songs held out, and measure how far off that is.
 
-    Returns the fusion and the validation RMSE: of each scale, of the fusion, of the constant. The
-    fusion's, and its spread, are of ELMs that learned from the other partitions' songs.
+    The figures are validation RMSE: of each scale, of the fusion, of the constant. The fusion's,
+    its spread and its values are of ELMs that learned from the other partitions' songs.
     """
 
     def fit(members: Sequence[_HeldOut]) -> ELMRegressor:
@@ -291,18 +303,40 @@ def _fuse(
         return elm.fit(np.concatenate([h.vectors for h in members]), labels, counts / counts.mean())
 
     others = [fit([h for h in held if h.partition != p] or held) for p in range(len(groups))]
-    errors = {h.song: others[h.partition].predict(h.vectors) - h.labels for h in held}
+    values = [others[h.partition].predict(h.vectors) for h in held]
+    errors = {h.song: v - h.labels for h, v in zip(held, values, strict=True)}
+    spread = fit_spread(errors, {h.song: h.outputs for h in held}, distances)
     elm = fit(held)
     y, o = np.concatenate([h.labels for h in held]), np.concatenate([h.outputs[0].T for h in held])
     figures = {f"scale {scale}": rmse(y, o[:, s]) for s, scale in enumerate(SCALES)}
-    figures["fused"] = rmse(y, y + np.concatenate(list(errors.values())))
+    figures["fused"] = rmse(y, np.concatenate(values))
     figures["constant"] = rmse(y, np.full_like(y, y.mean()))
-    fusion = Fusion(
-        groups,
-        elm.weights_.astype(np.float32),
-        elm.bias_.astype(np.float32),
-        elm.beta_.astype(np.float32),
-        output,
-        fit_spread(errors, {h.song: h.outputs for h in held}, distances),
+    return _Fused(
+        Fusion(
+            groups,
+            elm.weights_.astype(np.float32),
+            elm.bias_.astype(np.float32),
+            elm.beta_.astype(np.float32),
+            output,
+        ),
+        spread,
+        values,
+        [h.labels for h in held],
+        [spread.deviation(h.outputs, distances[h.song]) for h in held],
+        {key: round(float(value), 4) for key, value in figures.items()},
     )
-    return fusion, {key: round(float(value), 4) for key, value in figures.items()}
+
+
+def _with_bands(fused: Mapping[str, _Fused]) -> dict[str, Fusion]:
+    """Both dimensions' fusions, each with the spread that goes with the other's."""
+
+    def both(of: str) -> list[NDArray[np.float64]]:  # (m, 2) each
+        pairs = zip(*(getattr(fused[dimension], of) for dimension in DIMENSIONS), strict=True)
+        return [np.column_stack(pair) for pair in pairs]
+
+    spreads = [fused[dimension].spread for dimension in DIMENSIONS]
+    fitted = fit_factors(spreads, both("values"), both("labels"), both("deviations"))
+    return {
+        dimension: replace(fused[dimension].fusion, spread=spread)
+        for dimension, spread in zip(DIMENSIONS, fitted, strict=True)
+    }

@@ -42,7 +42,9 @@ class Settings:
     """How to train; the defaults are CURRENNT's with the paper's learning rate and limits.
 
     `error` is what the gradient is taken of: half the squared error's "sum" over the labelled
-    frames of an update, as in CURRENNT, or its "mean". `stochastic` updates after each mini-batch
+    frames of an update, as in CURRENNT, or its "mean"; or 1 less Lin's concordance of each
+    mini-batch, "ccc", summed over the outputs. Either way a network is stopped by its squared
+    error. `stochastic` updates after each mini-batch
     of `batch` sequences, otherwise once an epoch on all of them. `patience` is in epochs without a
     new best. `noise` is the sigma of Gaussian noise on the training inputs, fresh each epoch.
     `momentum` is for "sgd", `weight_decay` (decoupled) for "adam".
@@ -62,7 +64,7 @@ class Settings:
     clip_deltas: bool = True
 
     def __post_init__(self) -> None:
-        for name, choices in (("optimiser", ("sgd", "adam")), ("error", ("sum", "mean"))):
+        for name, choices in (("optimiser", ("sgd", "adam")), ("error", ("sum", "mean", "ccc"))):
             if getattr(self, name) not in choices:
                 raise InputError(
                     f"unknown {name} {getattr(self, name)!r}; use one of {', '.join(choices)}"
@@ -190,8 +192,12 @@ def _train_epoch(
         for inputs, targets, mask, weights in _batches(sequences, members, settings.batch):
             if settings.noise:
                 inputs += settings.noise * torch.randn(inputs.shape, generator=noise)
-            error = _half_squared_error(model(inputs, mask), targets, mask, weights)
-            torch.autograd.backward(scale * error)
+            outputs = model(inputs, mask)
+            error = _half_squared_error(outputs, targets, mask, weights)
+            if settings.error == "ccc":
+                torch.autograd.backward(_discordance(outputs, targets, mask, weights))
+            else:
+                torch.autograd.backward(scale * error)
             total += error.item()
         optimiser.step()
     return total / len(sequences)
@@ -222,6 +228,22 @@ def _half_squared_error(
     if weights is not None:
         squares = squares * weights[:, None, None]
     return 0.5 * squares.sum()
+
+
+def _discordance(
+    outputs: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
+) -> Tensor:
+    """1 less Lin's concordance (1989) over the labelled frames, summed over the outputs."""
+    count = (mask.unsqueeze(2) & ~targets.isnan()).to(outputs.dtype)
+    if weights is not None:
+        count = count * weights[:, None, None]
+    count = count / count.sum(dim=(0, 1)).clamp(min=1e-9)
+    y = targets.nan_to_num()
+    mean, mean_y = (count * outputs).sum(dim=(0, 1)), (count * y).sum(dim=(0, 1))
+    around, around_y = outputs - mean, y - mean_y
+    spread = (count * (around.square() + around_y.square())).sum(dim=(0, 1))
+    together = (count * around * around_y).sum(dim=(0, 1))
+    return (1 - 2 * together / (spread + (mean - mean_y).square() + 1e-6)).sum()
 
 
 def _labels(sequences: Sequences, members: NDArray[np.int64]) -> int:

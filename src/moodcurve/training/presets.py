@@ -58,7 +58,7 @@ _PAPER = Preset(
 
 PRESETS: Mapping[str, Preset] = {
     "default": Preset(
-        layers=2,
+        layers=1,
         units=32,
         sigma=0.1,
         settings=Settings(
