@@ -73,6 +73,7 @@ class Server:
         time.sleep(5)  # the waiting process loads its model
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, dict]:
+        """Status and JSON of an answer."""
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)
         connection.request(method, path, body)
         answer = connection.getresponse()
@@ -81,11 +82,13 @@ class Server:
         return answer.status, json.loads(content) if content else {}
 
     def wait(self, identity: str) -> dict:
+        """The last news of a song."""
         while self.news.get(identity, {}).get("state") not in ("done", "failed"):
             time.sleep(0.005)
         return self.news[identity]
 
     def memory(self) -> str:
+        """Memory in use and at most, and the slowest small answer since the last time."""
         status = Path(f"/proc/{self.process.pid}/status").read_text().splitlines()
         cells = {line.split()[0]: line.split()[1] for line in status if line.split()[1:]}
         longest, self.longest = self.longest, 0.0
