@@ -49,9 +49,7 @@ def expected(music: Path) -> Curve:
 
 def wait(client: TestClient, identity: str) -> dict:
     """The last news of a song, when it is done or has failed."""
-    songs = client.app.__closure__  # the guard's: the application is in it
-    server = next(c.cell_contents for c in songs if hasattr(c.cell_contents, "state")).state.server
-    song = server.tracing.songs[identity]
+    song = client.app.state.server.tracing.songs[identity]
     for _ in range(600):
         if song.state in ("done", "failed"):
             return song.news()
@@ -141,7 +139,8 @@ def test_a_song_of_the_folder_is_traced_and_played(
 
 
 @pytest.mark.parametrize(
-    "name", ["", "..", " . ", "a/b.mp3", "..\\b.mp3", "/etc/passwd", "a\0.mp3", "a\n.mp3", "x" * 256]
+    "name",
+    ["", "..", " . ", "a/b.mp3", "..\\b.mp3", "/etc/passwd", "a\0.mp3", "a\n.mp3", "x" * 256],
 )
 def test_a_name_that_is_a_path_or_none_is_refused(client: TestClient, name: str) -> None:
     answer = client.post("/api/songs", params={"name": name}, content=b"x")

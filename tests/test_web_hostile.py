@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -45,7 +46,9 @@ class Server(NamedTuple):
     def news(self) -> dict[str, dict]:
         """The present state of each song, as a page that connects is told."""
         with socket.create_connection(("127.0.0.1", self.port), timeout=5) as line:
-            line.sendall(f"GET /api/events HTTP/1.1\r\nHost: localhost:{self.port}\r\n\r\n".encode())
+            line.sendall(
+                f"GET /api/events HTTP/1.1\r\nHost: localhost:{self.port}\r\n\r\n".encode()
+            )
             found, text = {}, b""
             line.settimeout(0.4)
             try:
@@ -127,9 +130,9 @@ def test_many_uploads_at_once_are_all_served(server: Server, sound: bytes) -> No
     def send(number: int) -> tuple[int, dict]:
         return server.ask("POST", f"/api/songs?name={number}.flac", sound)
 
-    with ThreadPoolExecutor(12) as pool:
-        answers = list(pool.map(send, range(12)))
-    assert [status for status, _ in answers] == [202] * 12
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(send, range(8)))
+    assert [status for status, _ in answers] == [202] * 8
     assert all(server.wait(answer["id"])["state"] == "done" for _, answer in answers)
     for _, answer in answers:
         assert server.ask("DELETE", f"/api/songs/{answer['id']}")[0] == 204
@@ -152,8 +155,11 @@ def test_an_upload_broken_off_leaves_nothing(server: Server) -> None:
 
 def _temporary_files(server: Server) -> list[str]:
     """Files of the temporary folder that the server has open, nameless ones included."""
-    links = [entry.readlink() for entry in Path(f"/proc/{server.process.pid}/fd").iterdir()]
-    return [str(link) for link in links if str(link).startswith(str(server.scratch))]
+    links = []
+    for entry in Path(f"/proc/{server.process.pid}/fd").iterdir():
+        with suppress(OSError):  # closed meanwhile
+            links.append(str(entry.readlink()))
+    return [link for link in links if link.startswith(str(server.scratch))]
 
 
 @LINUX
@@ -161,11 +167,11 @@ def test_a_decoder_that_crashes_takes_nothing_along(server: Server, tmp_path: Pa
     path = tmp_path / "long.flac"
     rng = np.random.default_rng(0)
     soundfile.write(path, rng.normal(0, 0.1, 120 * SAMPLE_RATE), SAMPLE_RATE)
+    waiting = _children(server)
     _, answer = server.ask("POST", "/api/songs?name=long.flac", path.read_bytes())
-    while server.news()[answer["id"]]["state"] == "queued":
-        pass
-    busiest = max(_children(server), key=_processor_time)
-    os.kill(busiest, signal.SIGSEGV)
+    while len(_children(server)) < 2:  # until the next one is started, this one has its song
+        time.sleep(0.01)
+    os.kill(waiting[0], signal.SIGSEGV)
     told = server.wait(answer["id"])
     assert told["error"] == "long.flac: its decoder crashed (SIGSEGV); convert it to flac"
 
@@ -175,9 +181,13 @@ def _children(server: Server) -> list[int]:
     return [int(pid) for task in tasks for pid in task.read_text().split()]
 
 
-def _processor_time(pid: int) -> int:
-    cells = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return int(cells[11]) + int(cells[12])
+@LINUX
+def test_a_process_that_died_while_it_waited_is_replaced(server: Server, sound: bytes) -> None:
+    (waiting,) = _children(server)
+    os.kill(waiting, signal.SIGKILL)
+    time.sleep(0.3)
+    _, answer = server.ask("POST", "/api/songs?name=a.flac", sound)
+    assert server.wait(answer["id"])["state"] == "done"
 
 
 def test_a_thousand_channels_need_no_more_memory_than_a_song_may(
@@ -221,10 +231,9 @@ def test_its_end_leaves_no_process_and_no_file(tmp_path: Path, number: int) -> N
     path = tmp_path / "long.wav"
     soundfile.write(path, rng.normal(0, 0.1, 300 * SAMPLE_RATE), SAMPLE_RATE)
     _, answer = server.ask("POST", "/api/songs?name=long.wav", path.read_bytes())
-    while server.news()[answer["id"]]["state"] == "queued":
-        pass
-    children = _children(server)
-    assert len(children) >= 2  # one at work, one waiting
+    assert answer["id"]
+    while len(children := _children(server)) < 2:  # one at work, one waiting
+        time.sleep(0.01)
     with socket.create_connection(("127.0.0.1", server.port)) as line:  # a page is open
         line.sendall(b"GET /api/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
         line.recv(100)
@@ -257,7 +266,10 @@ class TestSlow:
             "main(['serve', '--port', '0'])\n"
         )
         process = subprocess.Popen(
-            [sys.executable, "-c", script], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-c", script],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         port = int(process.stdout.readline().rstrip("/\n").rpartition(":")[2])
         server = Server(process, port, tmp_path)

@@ -340,7 +340,7 @@ def _is_sample(row: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def _same_content(path: Path, file: BinaryIO) -> bool:

@@ -13,11 +13,11 @@ from urllib.parse import quote
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
 
 from moodcurve import __version__
 from moodcurve.audio import find_songs
@@ -57,7 +57,7 @@ def create_app(
     token: str | None = None,
     folder: Path | None = None,
     corpus: Path | None = None,
-) -> ASGIApp:
+) -> Starlette:
     """The application.
 
     Args:
@@ -94,6 +94,7 @@ def create_app(
 
     app = Starlette(
         routes=_ROUTES,
+        middleware=[Middleware(guarded, host=host, token=token)],
         lifespan=lifespan,
         exception_handlers={
             HTTPException: _answer_error,
@@ -103,7 +104,7 @@ def create_app(
         },
     )
     app.state.server = server
-    return guarded(app, host, token)
+    return app
 
 
 def _songs_of(folder: Path) -> dict[str, Path]:

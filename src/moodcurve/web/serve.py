@@ -1,11 +1,13 @@
 """Running the server: its socket, its address, its end."""
 
+import os
 import secrets
 import socket
 import sys
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 import uvicorn
 
@@ -43,7 +45,7 @@ def serve(
         say(f"{address}\nStop with Ctrl-C.")
         if open_browser:
             webbrowser.open(address)
-        uvicorn.Server(
+        _Server(
             uvicorn.Config(
                 app,
                 http=ImpatientProtocol,
@@ -51,6 +53,7 @@ def serve(
                 ws="none",
                 lifespan="on",
                 log_config=None,
+                log_level="error",  # not a line for every broken request
                 access_log=False,
                 server_header=False,
                 proxy_headers=False,
@@ -60,6 +63,15 @@ def serve(
         ).run([listening])
 
 
+class _Server(uvicorn.Server):
+    """Also lets the open pages go when it is told to end; they would listen for ever."""
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Take a signal."""
+        self.config.app.state.server.tracing.end_listening()  # type: ignore[union-attr]
+        super().handle_exit(sig, frame)
+
+
 def _listen(host: str, port: int) -> socket.socket:
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
@@ -67,7 +79,8 @@ def _listen(host: str, port: int) -> socket.socket:
     except socket.gaierror:
         raise InputError(f"--host {host}: no such address of this machine") from None
     except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        code = getattr(error, "errno", None)
+        reason = os.strerror(code) if code else str(error)
         raise InputError(
             f"{host}, port {port}: cannot listen ({reason}); try --port 0 for a free port"
         ) from None

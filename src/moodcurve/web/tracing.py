@@ -79,6 +79,7 @@ class Tracing:
         self._cores = asyncio.Semaphore(os.cpu_count() or 1)
         self._changes = 0
         self._changed = asyncio.Event()
+        self._ended = False
         self._next: asyncio.Task[_Process]
 
     async def __aenter__(self) -> "Tracing":
@@ -124,11 +125,10 @@ class Tracing:
         """The present state of every song, then of those that changed, as often as asked for.
 
         What happened between two askings is told once, so that nothing piles up for a listener who
-        is slow. After `patience` seconds without a change
-        there is an empty list.
+        is slow. After `patience` seconds without a change there is an empty list.
         """
         seen = 0
-        while True:
+        while not self._ended:
             event = self._changed
             told = [song.news() for song in self.songs.values() if song.changed > seen]
             seen = self._changes
@@ -137,6 +137,11 @@ class Tracing:
             with suppress(TimeoutError):
                 async with asyncio.timeout(patience):
                     await event.wait()
+
+    def end_listening(self) -> None:
+        """Let all who listen to `changes` go: the server is about to end."""
+        self._ended = True
+        self._changed.set()
 
     def _tell(self, song: Song) -> None:
         self._changes += 1
@@ -165,6 +170,9 @@ class Tracing:
 
     async def _in_process(self, song: Song) -> Traced:
         process = await self._next
+        if process.running.returncode is not None:  # it was killed while it waited
+            await _end(process)
+            process = await self._start()
         self._next = asyncio.create_task(self._start())
         try:
             job = json.dumps({"name": song.name, "seconds": SECONDS}).encode()
