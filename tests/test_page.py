@@ -1,6 +1,6 @@
 """The page in a real browser, with real sound, against a real server.
 
-`MOODCURVE_SCREENSHOTS=docs` keeps the screenshots of the README there (`make screenshots`).
+`make screenshots` writes those of the README.
 """
 
 import contextlib
@@ -22,7 +22,6 @@ import pytest
 import soundfile
 
 from conftest import tone
-
 from moodcurve import File2Curve
 from moodcurve.audio import SAMPLE_RATE
 
@@ -30,11 +29,8 @@ sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 CHROMIUM = shutil.which("chromium")
 if CHROMIUM is None:
     pytest.skip("needs chromium (apt-get install chromium)", allow_module_level=True)
-FLAGS = (
-    "--no-sandbox --headless --disable-gpu --disable-background-networking --disable-sync "
-    "--no-first-run --disable-quic --disable-component-update "
-    "--autoplay-policy=no-user-gesture-required"
-).split()
+FLAGS = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking"]
+FLAGS += ["--disable-sync", "--no-first-run", "--disable-quic", "--disable-component-update"]
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "four_moods.ogg"
 DIMENSIONS = ("valence", "arousal")
@@ -145,7 +141,7 @@ SHOWN = """() => {
   const playhead = place(document.querySelector('#playhead'));
   const plot = place(document.querySelector('#lane-arousal .u-over'));
   const dot = new DOMMatrix(document.querySelector('.own .dot').getAttribute('transform')
-    .replace('(', '(').replace(/translate\\(([^ ]+) ([^)]+)\\)/, 'translate($1px, $2px)'));
+    .replace(/translate\\(([^ ]+) ([^)]+)\\)/, 'translate($1px, $2px)'));
   const text = (id) => document.getElementById(id).textContent.replace('−', '-');
   return {
     heard: document.querySelector('audio').currentTime,
@@ -217,7 +213,8 @@ def pixels(page, selector: str, colour: str) -> int:
           const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
           let found = 0;
           for (let k = 0; k < data.length; k += 4) {
-            found += data[k + 3] > 128 && wanted.every((value, c) => Math.abs(data[k + c] - value) < 24);
+            const near = (value, c) => Math.abs(data[k + c] - value) < 24;
+            found += data[k + 3] > 128 && wanted.every(near);
           }
           return found;
         }""",
@@ -379,7 +376,7 @@ def two_hours() -> tuple[dict, dict]:
     rng = np.random.default_rng(0)
     starts = np.arange(14_400) / 2
     walk = np.tanh(np.cumsum(rng.normal(0, 0.05, (14_400, 2)), axis=0))
-    band = np.clip(np.repeat(walk, 2, axis=1) + [-0.3, 0.3, -0.3, 0.3], -1, 1)
+    band = np.clip(np.repeat(walk, 2, axis=1) + np.array([-0.3, 0.3, -0.3, 0.3]), -1, 1)
     summary = {d: {"mean": 0, "sd": 0.3, "min": -1, "max": 1} for d in DIMENSIONS}
     passages = [
         {"start_s": s, "end_s": s + 30, "quadrant": "calm and pleasant", "mood": "serene"}
@@ -458,9 +455,7 @@ def test_labels_given_on_the_page_train_a_model(open_page, folder, tmp_path):
     assert labels(corpus, "four_moods", "Ada") == first
 
     # From 10 s on again, by one slider: the other dimension and what was before stay.
-    page.get_by_role("slider", name="Time").focus()
-    page.keyboard.press("Home")
-    page.keyboard.press("PageUp")
+    go_to(page, 10)
     page.get_by_label("valence only").check()
     record(page, 5, lambda share: page.get_by_role("slider", name="valence").fill("-1"))
     again = labels(corpus, "four_moods", "Ada")["samples"]
@@ -473,8 +468,7 @@ def test_labels_given_on_the_page_train_a_model(open_page, folder, tmp_path):
 
     # A second rater, by the keys alone.
     page.get_by_label("Your name").fill("Grace")
-    page.get_by_role("slider", name="Time").focus()
-    page.keyboard.press("Home")
+    go_to(page, 0)
     record(page, 20, lambda share: page.locator("#plane").press("ArrowUp"))
     assert "Cronbach" in page.get_by_test_id("agreement").inner_text()
     assert page.locator("#raters tr").count() == 2
@@ -522,6 +516,12 @@ def record(page, seconds: float, move) -> None:
     page.get_by_test_id("saved").get_by_text("Saved: 0:").wait_for()
 
 
+def go_to(page, seconds: int) -> None:
+    page.get_by_role("slider", name="Time").focus()
+    for key in ["Home", *["PageUp"] * (seconds // 10), *["ArrowRight"] * (seconds % 10)]:
+        page.keyboard.press(key)
+
+
 def aim(page, valence: float, arousal: float) -> None:
     box = page.locator("#plane svg").bounding_box()
     scale = box["width"] / 2.16
@@ -535,23 +535,36 @@ def labels(corpus: Path, song: str, rater: str) -> dict:
 # --- pictures for the README
 
 
-def test_screenshots(open_page, second, tmp_path):
-    folder = Path(os.environ.get("MOODCURVE_SCREENSHOTS", tmp_path))
-    page = open_page(songs=[EXAMPLE, second])
+@pytest.mark.skipif("MOODCURVE_SCREENSHOTS" not in os.environ, reason="see `make screenshots`")
+def test_screenshots(open_page, tmp_path):
+    folder = Path(os.environ["MOODCURVE_SCREENSHOTS"])
+    other = tmp_path / "two_tones.wav"
+    soundfile.write(other, np.concatenate([tone(30, 330, 0.1), tone(30, 220, 0.8)]), SAMPLE_RATE)
+    page = open_page(songs=[EXAMPLE, other])
+    sync_api.expect(page.get_by_test_id("curve")).to_have_count(2)
     page.locator(".song", has_text="four_moods").click()
-    page.get_by_role("slider", name="Time").focus()
-    for _ in range(4):
-        page.keyboard.press("PageUp")
-    for name, (width, height), scheme, mode in [
-        ("page", WIDE, "light", "Look and listen"),
-        ("page_dark", WIDE, "dark", "Look and listen"),
-        ("page_annotate", WIDE, "light", "Annotate"),
-        ("page_phone", NARROW, "light", "Look and listen"),
+    page.get_by_text("Annotate", exact=True).first.click()
+    for rater, late in [("Ada", 0.0), ("Grace", 0.4)]:
+        page.get_by_label("Your name").fill(rater)
+        go_to(page, 0)
+        record(page, 55, lambda share, late=late: aim(page, *wander(6 * share - late)))
+    page.get_by_label("Show the labels of the others").check()
+    page.get_by_label("Your name").blur()
+    page.wait_for_timeout(400)
+    page.screenshot(path=folder / "page_annotate.png")
+    page.get_by_text("Look and listen", exact=True).first.click()
+    page.get_by_label("Lay over").select_option(other.name)
+    go_to(page, 31)
+    for name, (width, height), scheme in [
+        ("page", WIDE, "light"),
+        ("page_dark", WIDE, "dark"),
+        ("page_phone", NARROW, "light"),
     ]:
         page.set_viewport_size({"width": width, "height": height})
         page.emulate_media(color_scheme=scheme)
-        page.get_by_text(mode, exact=True).first.click()
         page.wait_for_timeout(400)  # until the waveform has its new width
-        path = folder / f"{name}.png"
-        page.screenshot(path=path)
-        assert path.read_bytes().startswith(b"\x89PNG")
+        page.screenshot(path=folder / f"{name}.png")
+
+
+def wander(angle: float) -> tuple[float, float]:
+    return 0.6 * np.sin(angle), 0.5 * np.cos(0.8 * angle)

@@ -20,7 +20,8 @@ _WAVEFORM_STYLE = "'sha256-fF0LBso7Nz75zaFRDBUefBDvPe19hjaiDnnc8lt+2Js='"
 
 _HEADERS = {
     "Content-Security-Policy": f"default-src 'self'; style-src 'self' {_WAVEFORM_STYLE}; "
-    "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' blob:; object-src 'none'; base-uri 'none'; "
+    "img-src 'self' data: blob:; media-src 'self' blob:; connect-src 'self' blob:; "
+    "object-src 'none'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
