@@ -333,11 +333,45 @@ def test_what_goes_wrong_is_said_in_one_line(open_page, tmp_path):
     page = open_page()
     noise = tmp_path / "not_music.wav"
     noise.write_text("this is no music")
-    page.set_input_files("#files", noise)
+    drop(page, noise)
     failed = page.locator("#songs li[data-state=failed], #songs li[data-state=refused]")
     failed.wait_for()
     line = failed.locator(".song-state").inner_text()
     assert line and "\n" not in line and "Traceback" not in line
+
+
+def drop(page, file: Path) -> None:
+    """Drag a file onto the page and let go of it."""
+    page.evaluate(
+        """([name, text]) => {
+          const dataTransfer = new DataTransfer();
+          dataTransfer.items.add(new File([text], name));
+          for (const kind of ['dragenter', 'dragover', 'drop']) {
+            document.body.dispatchEvent(new DragEvent(kind, { bubbles: true, dataTransfer }));
+          }
+        }""",
+        [file.name, file.read_text()],
+    )
+
+
+def test_every_control_is_reached_by_tab_and_shows_it(open_page):
+    page = open_page()
+    reached = {}
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        reached |= page.evaluate(
+            """() => {
+              const at = document.activeElement;
+              if (at === document.body) return {}; // between the last and the first
+              const shown = at.matches('#files, .modes input') ? at.nextElementSibling ?? at : at;
+              const styles = [getComputedStyle(shown), getComputedStyle(shown, '::after')];
+              const seen = styles.some(({ outlineStyle, outlineWidth }) =>
+                outlineStyle !== 'none' && parseFloat(outlineWidth) >= 2);
+              return { [at.id || at.name || at.dataset.testid || at.className]: seen };
+            }"""
+        )
+    assert {"files", "mode", "play", "zoom-in", "playhead", "download-csv"} <= reached.keys()
+    assert [name for name, seen in reached.items() if not seen] == []
 
 
 def test_a_full_queue_is_waited_for(open_page, second):
@@ -465,6 +499,18 @@ def test_labels_given_on_the_page_train_a_model(open_page, folder, tmp_path):
         if old[0] < 10 or old[0] > 17:
             assert old == new
     page.get_by_label("both").check()
+
+    # What could not be saved is kept, and saved when it can be.
+    full = {"error": "the disk is full"}
+    page.route("**/api/annotations/**", lambda route: route.fulfill(status=507, json=full))
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("alert").get_by_text("Not saved: the disk is full").wait_for()
+    page.locator(".song", has_text="short_0").click()
+    page.locator(".song", has_text="four_moods").click()
+    page.unroute("**/api/annotations/**")
+    page.get_by_role("button", name="Save again").click()
+    page.get_by_test_id("saved").get_by_text("Saved: 0:3").wait_for()
+    assert labels(corpus, "four_moods", "Ada") == first
 
     # A second rater, by the keys alone.
     page.get_by_label("Your name").fill("Grace")

@@ -12,6 +12,7 @@ export function createAnnotate({ corpus, player, redraw }) {
   let others = []; // of {name, lag_s, samples}
   let point = [0, 0];
   let recording = false;
+  let pointed = false; // since recording began
   let saving = Promise.resolve();
   let drawnAt = 0;
 
@@ -43,6 +44,7 @@ export function createAnnotate({ corpus, player, redraw }) {
     $("undo").disabled = recording || !track.canUndo();
     $("redo").disabled = recording || !track.canRedo();
     $("rater").disabled = $("lag").disabled = recording;
+    $("save").hidden = !song?.unsaved;
     document.body.classList.toggle("recording", recording);
     $("record-hint").textContent = able ? "" : "Open a song that has sound.";
   }
@@ -52,7 +54,7 @@ export function createAnnotate({ corpus, player, redraw }) {
     track.begin(recorded());
     recording = true;
     if (player.audio.paused) player.toggle();
-    $("plane").focus({ preventScroll: true });
+    $(wanted() === "both" ? "plane" : `slide-${wanted()}`).focus({ preventScroll: true });
     showTools();
   }
 
@@ -60,7 +62,9 @@ export function createAnnotate({ corpus, player, redraw }) {
     if (!recording) return;
     recording = false;
     if (!player.audio.paused) player.audio.pause();
-    if (track.end()) save();
+    track.end();
+    if (pointed) save();
+    pointed = false;
     redraw.lanes();
     showTools();
   }
@@ -73,6 +77,7 @@ export function createAnnotate({ corpus, player, redraw }) {
       return;
     }
     track.put(time, point);
+    pointed = true;
     if (Math.abs(time - drawnAt) < 2 * STEP) return;
     drawnAt = time;
     redraw.lanes();
@@ -94,13 +99,15 @@ export function createAnnotate({ corpus, player, redraw }) {
           ? await server.annotate(name, by, lag, samples)
           : await server.annotations(name);
         complain("annotate", "");
-        $("save").hidden = true;
+        delete of.unsaved;
+        showTools();
         $("saved").textContent = samples.length
           ? `Saved: ${clock(samples.length * STEP)} by ${by}.`
           : `Nothing by ${by} is left.`;
         if (of === song) showRaters(now);
       } catch (error) {
-        $("save").hidden = false;
+        of.unsaved = { name: by, lag_s: lag, samples }; // kept here until it is
+        showTools();
         complain("annotate", `Not saved: ${error.message}`);
       }
     });
@@ -169,7 +176,7 @@ export function createAnnotate({ corpus, player, redraw }) {
   // The labels that this rater gave before, to go on with.
   function loadRater() {
     track = createTrack(song.curve.duration);
-    const before = others.find(({ name }) => name === rater());
+    const before = [song.unsaved, ...others].find((one) => one?.name === rater());
     if (before) {
       track.load(before.samples);
       $("lag").value = before.lag_s;
@@ -209,13 +216,15 @@ export function createAnnotate({ corpus, player, redraw }) {
     };
   }
   $("save").onclick = save;
+  addEventListener("beforeunload", (event) => song?.unsaved && event.preventDefault());
   $("rater").onchange = () => song && loadRater();
   $("rater").oninput = showTools;
   $("lag").onchange = () => song && rater() && track.samples().length && save();
   $("show-others").onchange = () => redraw.lanes();
-  $("aim").onchange = () => {
-    if (recording) track.begin(recorded());
-  };
+  const nextPassage = () => recording && track.begin(recorded());
+  $("aim").elements.dimension.forEach((choice) => (choice.onchange = nextPassage));
+  player.audio.addEventListener("seeking", nextPassage);
+  document.addEventListener("visibilitychange", () => document.hidden && stop()); // nobody points
   DIMENSIONS.forEach((dimension, d) => {
     $(`slide-${dimension}`).oninput = ({ target }) =>
       aim((from) => from.map((value, k) => (k === d ? Number(target.value) : value)));

@@ -3,7 +3,6 @@
 import { DIMENSIONS } from "./curve.js";
 
 export const STEP = 0.25; // seconds: 4 Hz
-const JOINED = 1; // seconds between two moments over which the hand is taken to have been still
 
 export function createTrack(seconds) {
   const count = Math.max(1, Math.ceil(seconds / STEP));
@@ -16,13 +15,11 @@ export function createTrack(seconds) {
   const write = (start, pairs) => pairs.forEach((pair, k) => set(start + k, pair));
 
   function end() {
-    const kept = passage?.after.length;
-    if (kept) {
+    if (passage?.after.length) {
       done.push(passage);
       undone = [];
     }
     passage = null;
-    return Boolean(kept);
   }
 
   return {
@@ -32,20 +29,15 @@ export function createTrack(seconds) {
 
     // Only these dimensions change; what was there before is replaced as far as the passage goes.
     begin(dimensions) {
+      end(); // a passage that is under way
       passage = { dimensions, start: null, before: [], after: [] };
     },
 
+    // The point, from where the passage is up to a time.
     put(time, point) {
       const now = Math.min(count - 1, Math.floor(time / STEP));
       passage.start ??= now;
-      let next = passage.start + passage.after.length;
-      if (now < next - 1 || (now - next) * STEP > JOINED) { // the playhead was moved
-        const { dimensions } = passage;
-        end();
-        this.begin(dimensions);
-        passage.start = next = now;
-      }
-      for (let k = next; k <= now; k++) {
+      for (let k = passage.start + passage.after.length; k <= now; k++) {
         passage.before.push(at(k));
         set(k, DIMENSIONS.map((name, d) =>
           passage.dimensions.includes(name) ? Number(point[d].toFixed(3)) : values[name][k]));
