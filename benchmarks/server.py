@@ -215,7 +215,7 @@ def silence(folder: Path) -> bytes:
 
 def wide(folder: Path) -> bytes:
     path = folder / "wide.wav"
-    soundfile.write(path, np.zeros((20_000, 1000), np.int16), 768_000)
+    soundfile.write(path, np.zeros((250_000, 1000), np.int16), 768_000)
     return path.read_bytes()
 
 

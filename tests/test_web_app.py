@@ -1,8 +1,10 @@
 """The routes, asked through Starlette's client; the tracing processes are real."""
 
+import asyncio
 import csv
 import io
 import json
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -266,3 +268,22 @@ def test_without_a_corpus_nothing_is_annotated() -> None:
     client = TestClient(web_app.create_app("default"), base_url=HERE)
     answer = client.get("/api/annotations/x")
     assert answer.status_code == 409 and "--corpus" in answer.json()["error"]
+
+
+def test_a_song_that_needs_more_memory_than_a_song_may_fails(tmp_path: Path) -> None:
+    path = tmp_path / "wide.wav"
+    soundfile.write(path, np.zeros((1, 1000), np.int16), 768_000)
+    header = bytearray(path.read_bytes()[:-2000])
+    size = 384_000 * 2000  # half a second, of which 1.5 GB of floats are made
+    header[4:8], header[-4:] = (36 + size).to_bytes(4, "little"), size.to_bytes(4, "little")
+    path.write_bytes(header)
+    os.truncate(path, len(header) + size)  # takes no room on disk
+    song = tracing.Song("wide.wav", path=path)
+
+    async def trace() -> None:
+        async with tracing.Tracing("default") as songs:
+            songs.add(song)
+            await song.task
+
+    asyncio.run(trace())
+    assert song.error == "wide.wav: needs more memory than a song may; convert it to flac"

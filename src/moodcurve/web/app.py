@@ -214,6 +214,8 @@ async def _audio(request: Request) -> Response:
     song = _song(request)
     if song.path is None:
         raise HTTPException(404, "uploads are not kept; the browser plays its own file")
+    if not song.path.is_file():
+        raise HTTPException(404, f"{song.name}: no longer in the folder")
     return FileResponse(song.path)
 
 
