@@ -72,7 +72,8 @@ function showNumbers(row, time) {
 function curveDrawings() {
   const [own, beside] = shown();
   const times = beside && beside.times.length > own.times.length ? beside.times : own.times;
-  const padded = (values) => Array.from(times, (_, k) => values[k] ?? null);
+  const padded = (values) =>
+    values.length === times.length ? values : Array.from(times, (_, k) => values[k] ?? null);
   return Object.fromEntries(DIMENSIONS.map((dimension) => {
     const lines = [{ values: padded(own[dimension]), style: "own" }];
     if (beside) lines.push({ values: padded(beside[dimension]), style: "other" });

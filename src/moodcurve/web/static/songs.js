@@ -5,6 +5,7 @@ import { $, complain, element, say } from "./elements.js";
 import * as server from "./server.js";
 
 const SVG = "http://www.w3.org/2000/svg";
+const breathe = () => new Promise((next) => setTimeout(next)); // so that no task is long
 const MINI = 100; // points of the small curve in the list, at most
 
 export function createSongs({ limits, folder, onCurve, onOpen, onForget }) {
@@ -173,11 +174,14 @@ export function createSongs({ limits, folder, onCurve, onOpen, onForget }) {
     if (!song.file && folder.some(({ name }) => name === song.name)) {
       song.address = server.audioAddress(song.id);
     }
+    await breathe();
+    if (!songs.includes(song)) return; // forgotten meanwhile
     drawMini(song);
     show(song);
     say(`${song.name}: curve ready`);
     onCurve(song);
-    if (!open) openSong(song);
+    await breathe();
+    if (!open && songs.includes(song)) openSong(song);
   }
 
   function openSong(song) {
