@@ -73,14 +73,15 @@ class _Server(uvicorn.Server):
 
 
 def _listen(host: str, port: int) -> socket.socket:
+    if not 0 <= port <= 65_535:
+        raise InputError(f"--port {port}: no such port; give 0 (a free one) to 65535")
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family)
     except socket.gaierror:
         raise InputError(f"--host {host}: no such address of this machine") from None
-    except (OSError, OverflowError) as error:
-        code = getattr(error, "errno", None)
-        reason = os.strerror(code) if code else str(error)
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
         raise InputError(
             f"{host}, port {port}: cannot listen ({reason}); try --port 0 for a free port"
         ) from None
