@@ -79,11 +79,10 @@ LEARNING = replace(  # labels here are new at each half-second
 def here(monkeypatch):
     """Train in this process: it need not import torch again."""
 
-    def run(function, jobs, initializer, shared):
-        initializer(*shared)
-        return map(function, jobs)
+    def run(function, jobs, *shared):
+        return ((job, function(job, *shared)) for job in jobs)
 
-    monkeypatch.setattr(ensemble, "in_processes", run)
+    monkeypatch.setattr(ensemble, "one_a_core", run)
 
 
 def weights(model):
@@ -172,11 +171,9 @@ def test_the_seed_decides_not_the_processes(here, monkeypatch, where):
         monkeypatch.undo()
         monkeypatch.setattr("os.cpu_count", lambda: 1)
     else:
-        forward_run = ensemble.in_processes
+        forward_run = ensemble.one_a_core
         monkeypatch.setattr(
-            ensemble,
-            "in_processes",
-            lambda function, jobs, *start: list(forward_run(function, jobs[::-1], *start))[::-1],
+            ensemble, "one_a_core", lambda f, jobs, *shared: forward_run(f, jobs[::-1], *shared)
         )
     again = train_on_songs(corpus(4), preset, "tiny", [], seed=3)
     assert same(one, again)

@@ -82,6 +82,14 @@ class JobsKilled(Unfinished):
         self.jobs = jobs
 
 
+def check_workers(jobs: int | None, scheduler: str | None) -> None:
+    """Raise InputError where `workers` would, as far as that can be told without starting any."""
+    if jobs is not None and scheduler is not None:
+        raise InputError("--jobs and --scheduler: give one of them")
+    if jobs is not None and jobs < 1:
+        raise InputError(f"--jobs {jobs}: give at least 1")
+
+
 @contextmanager
 def workers(jobs: int | None = None, scheduler: str | None = None) -> Iterator[Distribute]:
     """Start `jobs` worker processes here, one a core by default, or use those of a `scheduler`.
@@ -92,10 +100,7 @@ def workers(jobs: int | None = None, scheduler: str | None = None) -> Iterator[D
 
     Raises InputError where the scheduler cannot be reached or has no workers.
     """
-    if jobs is not None and scheduler is not None:
-        raise InputError("--jobs and --scheduler: give one of them")
-    if jobs is not None and jobs < 1:
-        raise InputError(f"--jobs {jobs}: give at least 1")
+    check_workers(jobs, scheduler)
     with silence_logging_cmgr(logging.CRITICAL):
         if scheduler is not None:
             with _connected(scheduler) as client:
