@@ -10,7 +10,7 @@ each time is named when all others are done. (`workers.py` has what the light co
 without Dask, whose death ends the work.)
 """
 
-import gc
+import asyncio
 import logging
 import os
 import socket
@@ -28,11 +28,13 @@ from distributed import (
     Future,
     KilledWorker,
     LocalCluster,
+    Security,
     WorkerPlugin,
     get_worker,
     wait,
 )
 from distributed.comm.addressing import get_address_host_port
+from distributed.core import rpc
 from distributed.system import MEMORY_LIMIT
 from distributed.utils import silence_logging_cmgr
 
@@ -43,7 +45,7 @@ from moodcurve.workers import interrupts_later
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-_PATIENCE = 10  # seconds after which a scheduler counts as out of reach
+_PATIENCE = 5  # seconds after which a scheduler counts as out of reach
 _LOOK = 2  # seconds after which workers that have joined get work, at the latest
 _LOCAL = {
     "distributed.scheduler.allowed-failures": 2,  # a job is tried on three workers
@@ -141,14 +143,13 @@ def _local(processes: int) -> Iterator[LocalCluster]:
 def _connected(address: str) -> Iterator[Client]:
     try:
         socket.create_connection(get_address_host_port(address), _PATIENCE).close()  # tells at once
-        client = _client(address)
-    except Exception as error:  # whatever a stranger's answer leads to
-        gc.collect()  # a client half made would say so later
+        asyncio.run(_ask(address))  # a client would wait for ever for a stranger's answer
+    except Exception as error:  # whatever that answer leads to
         raise InputError(
             f"--scheduler {address}: no Dask scheduler answers ({_reason(error)}); give the "
             "address that `dask scheduler` prints as it starts"
         ) from None
-    with client:
+    with _client(address) as client:
         if not client.nthreads():
             with suppress(TimeoutError):
                 client.wait_for_workers(1, _PATIENCE)
@@ -157,6 +158,12 @@ def _connected(address: str) -> Iterator[Client]:
                 f"--scheduler {address}: no workers; start some with `dask worker {address}`"
             )
         yield client
+
+
+async def _ask(address: str) -> None:
+    credentials = Security().get_connection_args("client")
+    async with asyncio.timeout(_PATIENCE), rpc(address, connection_args=credentials) as scheduler:
+        await scheduler.identity()
 
 
 def _client(where: str | LocalCluster) -> Client:
