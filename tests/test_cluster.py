@@ -1,5 +1,6 @@
 import itertools
 import logging
+import math
 import os
 import signal
 import socket
@@ -130,12 +131,9 @@ def test_the_only_worker_is_killed(tmp_path):
 def test_a_job_that_kills_each_worker_is_named_and_no_other(distribute):
     done = []
     with pytest.raises(JobsKilled, match=r"^7: killed each worker that tried") as caught:
-        done.extend(distribute(one_dies, range(15), 7))
-    assert caught.value.jobs == [7]
-    done = []
-    with pytest.raises(JobsKilled):
         for result in distribute(one_dies, range(15), 7):
             done.append(result)
+    assert caught.value.jobs == [7]
     assert sorted(done) == [(job, job * job) for job in range(15) if job != 7]
     assert len(list(distribute(squared, range(4)))) == 4  # the workers are there again
 
@@ -271,6 +269,21 @@ def test_an_existing_cluster(host, tmp_path):
             with pytest.raises(Unfinished, match="has gone away"):
                 list(distribute(squared, range(4)))
         assert time.perf_counter() - start < 30
+
+
+def test_a_cluster_without_the_program(tmp_path, monkeypatch):
+    """Its workers do not find this file; then its scheduler does not find moodcurve."""
+    with (
+        scheduler(tmp_path) as (address, _),
+        worker(address, tmp_path, tests=False),
+        workers(scheduler=address) as distribute,
+    ):
+        assert sorted(distribute(math.factorial, range(4))) == [(0, 1), (1, 1), (2, 2), (3, 6)]
+        with pytest.raises(InputError, match="the Dask cluster has no test_cluster; install"):
+            list(distribute(squared, range(4)))
+        monkeypatch.setattr(cluster, "_is_there", squared)
+        with pytest.raises(InputError, match="has no test_cluster"), workers(scheduler=address):
+            pass
 
 
 def test_workers_of_another_version_are_refused(distribute, monkeypatch):
