@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from moodcurve.cluster import Distribute, one_a_core
 from moodcurve.context import in_context
 from moodcurve.corpora.folder import Corpus, Song
 from moodcurve.corpora.rows import LabelledRows, labelled_rows
@@ -33,7 +34,6 @@ from moodcurve.training.loop import Sequences, one_thread, train
 from moodcurve.training.network import initial_network
 from moodcurve.training.partitions import Indices, validation_sets
 from moodcurve.training.presets import SCALES, Preset
-from moodcurve.workers import in_processes
 
 UNKNOWN_LICENCE = "not stated; the terms of the training data may apply"
 
@@ -49,8 +49,13 @@ class Job:
     scale: int
     partition: int
 
+    def __str__(self) -> str:
+        return f"the network of scale {self.scale}, partition {self.partition}"
 
-def train_model(corpora: Sequence[Corpus], preset: Preset, name: str) -> Model:
+
+def train_model(
+    corpora: Sequence[Corpus], preset: Preset, name: str, distribute: Distribute | None = None
+) -> Model:
     """Train on the songs of several corpora; see `train_on_songs`.
 
     Raises InputError for a corpus given twice: its songs would be trained and validated on.
@@ -60,7 +65,8 @@ def train_model(corpora: Sequence[Corpus], preset: Preset, name: str) -> Model:
         if folders.count(folder) > 1:
             raise InputError(f"{folder}: given twice; name each corpus once")
     songs = labelled_rows([song for corpus in corpora for song in corpus.songs])
-    return train_on_songs(songs, preset, name, [corpus.name for corpus in corpora])
+    names = [corpus.name for corpus in corpora]
+    return train_on_songs(songs, preset, name, names, distribute=distribute)
 
 
 def train_on_songs(
@@ -70,17 +76,18 @@ def train_on_songs(
     corpora: Sequence[str],
     licence: str = UNKNOWN_LICENCE,
     seed: int = 0,
+    distribute: Distribute | None = None,
 ) -> Model:
-    """Train a model, one network a process at a time, as many at once as there are cores.
+    """Train a model, one network a worker at a time; without `distribute`, one worker a core.
 
-    The same seed gives the same model whatever the number of processes. `corpora` are named in
+    The same seed gives the same model whatever the number of workers. `corpora` are named in
     the manifest. Raises InputError where the songs are too few for the preset's partitions.
     """
     model = without_networks(songs, preset)
     standard = [replace(s, rows=model.inputs(s.rows)) for s in songs]
     rng = np.random.default_rng(seed)
     sets = partitions([s.song for s in songs], preset, rng)
-    groups = _train_groups(standard, sets, preset, seed)
+    groups = _train_groups(standard, sets, preset, seed, distribute)
     familiarity, distances = fit_familiarity([s.rows for s in standard], sets)
     fused = {}
     for d, dimension in enumerate(DIMENSIONS):
@@ -112,12 +119,16 @@ def without_networks(songs: Sequence[LabelledRows], preset: Preset) -> Model:
 
 
 def _train_groups(
-    songs: Sequence[LabelledRows], sets: Sequence[Indices], preset: Preset, seed: int
+    songs: Sequence[LabelledRows],
+    sets: Sequence[Indices],
+    preset: Preset,
+    seed: int,
+    distribute: Distribute | None,
 ) -> dict[int | None, tuple[tuple[Network, ...], ...]]:
     """The groups, a partition each, of each dimension's networks; of both dimensions' at None."""
     whose = (None,) if preset.joint else (0, 1)
     jobs = [Job(d, scale, p) for scale in SCALES[::-1] for d in whose for p in range(len(sets))]
-    networks = dict(_train_all(jobs, songs, sets, preset, seed))
+    networks = dict(_train_all(jobs, songs, sets, preset, seed, distribute))
     return {
         d: tuple(tuple(networks[Job(d, scale, p)] for scale in SCALES) for p in range(len(sets)))
         for d in whose
@@ -161,30 +172,22 @@ def moments(songs: Sequence[LabelledRows]) -> tuple[Array, Array]:
     return rows.mean(axis=0).astype(np.float32), deviation.astype(np.float32)
 
 
-# What the jobs of a worker process have in common; set once as it starts.
-_shared: tuple[Sequence[LabelledRows], Sequence[Indices], Preset, int]
-
-
-def _start(*shared: Any) -> None:
-    global _shared
-    _shared = shared
-    one_thread()
-
-
 def _train_all(
     jobs: Sequence[Job],
     songs: Sequence[LabelledRows],
     sets: Sequence[Indices],
     preset: Preset,
     seed: int,
+    distribute: Distribute | None,
 ) -> Iterator[tuple[Job, Network]]:
-    networks = in_processes(_train_one, jobs, _start, (songs, sets, preset, seed))
-    bar = tqdm(networks, "training", len(jobs), unit=" networks", disable=None, leave=False)
-    yield from zip(jobs, bar, strict=True)
+    networks = (distribute or one_a_core)(_train_one, jobs, songs, sets, preset, seed)
+    yield from tqdm(networks, "training", len(jobs), unit=" networks", disable=None, leave=False)
 
 
-def _train_one(job: Job) -> Network:
-    songs, sets, preset, seed = _shared
+def _train_one(
+    job: Job, songs: Sequence[LabelledRows], sets: Sequence[Indices], preset: Preset, seed: int
+) -> Network:
+    one_thread()
     which = len(DIMENSIONS) if job.dimension is None else job.dimension
     rng = np.random.default_rng([seed, which, job.scale, job.partition])
     held = set(sets[job.partition].tolist())
