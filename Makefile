@@ -39,7 +39,8 @@ clean:
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-BUILT_FROM = pyproject.toml constraints.txt hatch_build.py src/moodcurve/features/kernels.c
+BUILT_FROM = pyproject.toml constraints.txt hatch_build.py \
+	$(wildcard src/moodcurve/*.h src/moodcurve/*/*.c)
 
 .venv/core: .venv/bin/python $(BUILT_FROM)
 	$(PIP) --editable '.[plot]'
