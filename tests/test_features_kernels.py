@@ -96,5 +96,7 @@ def test_generations_of_processors_agree(rng, monkeypatch):
     monkeypatch.setattr(kernels, "_LIBRARY", plain)
     expected = descriptors([audio])
     for name in newer:
-        monkeypatch.setattr(kernels, "_LIBRARY", open_library(kernels.PATH.with_name(name), kernels.FUNCTIONS))
+        monkeypatch.setattr(
+            kernels, "_LIBRARY", open_library(kernels.PATH.with_name(name), kernels.FUNCTIONS)
+        )
         np.testing.assert_allclose(descriptors([audio]), expected, rtol=1e-4, atol=1e-5)

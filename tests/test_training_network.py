@@ -101,9 +101,7 @@ def test_elman_gradient_against_finite_differences(directions, masked):
     shapes = [(2, 4, 3, 2), *((directions, 3, 2), (directions, 3), (directions, 3, 3)) * 2]
     arrays = [torch.tensor(rng.normal(0, 0.7, shape), requires_grad=True) for shape in shapes]
     assert torch.autograd.gradcheck(
-        lambda x, *weights: elman_layer(
-            x, lengths if masked else None, (weights[:3], weights[3:])
-        ),
+        lambda x, *weights: elman_layer(x, lengths if masked else None, (weights[:3], weights[3:])),
         arrays,
     )
 

@@ -147,7 +147,7 @@ INLINE ptrdiff_t row_of_gate(ptrdiff_t k, ptrdiff_t units)
 /* Weights (4H, columns) as panels whose rows follow the places of a row of gates. */
 static void pack_backward(const float *weights, ptrdiff_t columns, ptrdiff_t units, float *to)
 {
-    ptrdiff_t places = GATES * rounded(units, 16);
+    ptrdiff_t places = GATES * rounded(units, LANES);
     for (ptrdiff_t p = 0; p < panels(columns); p++) {
         int wide = (int)(before(p + 1, columns) - before(p, columns));
         for (ptrdiff_t k = 0; k < places; k++, to += wide * LANES) {
@@ -359,7 +359,7 @@ static void deltas_way(const Way *way, Parameters p, int clip, const float *to_o
                        float *packed, float *carried)
 {
     ptrdiff_t units = way->units, width = way->width, outputs = way->outputs, stride = way->stride;
-    ptrdiff_t places = GATES * width, blocks = parts(units, LANES), tiles = parts(way->batch, ROWS);
+    ptrdiff_t blocks = parts(units, LANES), places = blocks * PANEL, tiles = parts(way->batch, ROWS);
     pack_backward(p.recurrent, units, units, packed);
     memset(carried, 0, way->batch * width * sizeof *carried);
     Sums sums[blocks];
@@ -412,7 +412,7 @@ static void weights_gradient(const Way *way, ptrdiff_t steps, const float *delta
                              const float *values, ptrdiff_t distance, ptrdiff_t columns,
                              float *gradient, float *sums, float *packed)
 {
-    ptrdiff_t places = GATES * way->width, room = rounded(columns, LANES);
+    ptrdiff_t places = GATES * rounded(way->units, LANES), room = rounded(columns, LANES);
     ptrdiff_t rows = steps * way->room, tiles = parts(places, ROWS);
     memset(sums, 0, places * room * sizeof *sums);
     for (ptrdiff_t start = 0; start < rows; start += CHUNK) {
@@ -446,7 +446,8 @@ static void weights_gradient(const Way *way, ptrdiff_t steps, const float *delta
 static void inputs_gradient(const Way *way, const Shape *s, Parameters p, const float *deltas,
                             float *to_x, float *packed)
 {
-    ptrdiff_t inputs = way->inputs, places = GATES * way->width, tiles = parts(way->batch, ROWS);
+    ptrdiff_t inputs = way->inputs, tiles = parts(way->batch, ROWS);
+    ptrdiff_t places = GATES * rounded(way->units, LANES);
     ptrdiff_t apart = s->steps * s->batch * way->stride, size = places * rounded(inputs, LANES);
     for (ptrdiff_t d = 0; d < s->directions; d++)
         pack_backward(p.weights + d * GATES * way->units * inputs, inputs, way->units,

@@ -26,6 +26,7 @@ FUNCTIONS = {
     "forward": (_POINTER,) * 8,
     "backward": (*(_POINTER,) * 8, ctypes.c_int, *(_POINTER,) * 3),
 }
+_LIBRARY: ctypes.CDLL | None
 try:
     _LIBRARY = open_fitting(PATH, FUNCTIONS)
 except ImportError:
@@ -40,6 +41,12 @@ class _Shape(ctypes.Structure):
 
 
 _working = threading.local()  # space that is worked in, a thread: asking for it anew takes time
+
+
+def _library() -> ctypes.CDLL:
+    if _LIBRARY is None:
+        raise ImportError("cells.c is not built; build moodcurve again with `pip install -e .`")
+    return _LIBRARY
 
 
 def can_run(x: Tensor) -> bool:
@@ -62,7 +69,7 @@ def forward(
     size = (*x.shape[:3], shape.directions * shape.units)
     # where sequences end nothing is written
     out = x.new_empty(size) if lengths is None else x.new_zeros(size)
-    _LIBRARY.forward(  # type: ignore[union-attr]
+    _library().forward(
         *(ctypes.byref(shape), x.data_ptr(), _address(lengths), _addresses(parameters)),
         *(out.data_ptr(), gates.data_ptr(), c.data_ptr(), _space(shape)),
     )
@@ -87,7 +94,7 @@ def backward(
     if with_x:
         to_x = torch.empty_like(x) if lengths is None else torch.zeros_like(x)
     gradients = [torch.empty_like(parameter) for parameter in parameters]
-    _LIBRARY.backward(  # type: ignore[union-attr]
+    _library().backward(
         *(ctypes.byref(shape), x.data_ptr(), _address(lengths), _addresses(parameters)),
         *(tensor.data_ptr() for tensor in (*run, to_out)),
         *(clip_deltas, _address(to_x), _addresses(gradients), _space(shape)),
@@ -125,7 +132,7 @@ def _addresses(tensors: Sequence[Tensor]) -> ctypes.Array[ctypes.c_void_p]:
 
 def _space(shape: _Shape) -> int:
     size = ctypes.c_ssize_t()
-    _LIBRARY.working_space(ctypes.byref(shape), ctypes.byref(size))  # type: ignore[union-attr]
+    _library().working_space(ctypes.byref(shape), ctypes.byref(size))
     if getattr(_working, "space", None) is None or len(_working.space) < size.value:
         _working.space = torch.empty(size.value)
     return int(_working.space.data_ptr())

@@ -105,7 +105,7 @@ class BLSTM(torch.nn.Module):
     def __init__(self, network: Network, clip_deltas: bool = True) -> None:
         super().__init__()
         self.clip_deltas = clip_deltas
-        self._network = network
+        self.network = network
         self._weights = torch.nn.ModuleList(
             torch.nn.ParameterList(torch.tensor(getattr(layer, name)) for name in _names(layer))
             for layer in network.layers
@@ -127,7 +127,7 @@ class BLSTM(torch.nn.Module):
 
     def layers(self) -> list[tuple[Layer, Any]]:
         """Each layer as it was given, and its weights in the order of its fields."""
-        return list(zip(self._network.layers, self._weights, strict=True))
+        return list(zip(self.network.layers, self._weights, strict=True))
 
 
 def run_all(models: Sequence[BLSTM], x: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -150,9 +150,8 @@ def run_all(models: Sequence[BLSTM], x: Tensor, lengths: Tensor | None = None) -
             x = elman_layer(x, lengths, weights)
         else:
             stacked, bias = _stacked(weights)
-            x = torch.baddbmm(bias.unsqueeze(1), x.flatten(1, 2), stacked.mT).unflatten(
-                1, x.shape[1:3]
-            )
+            out = torch.baddbmm(bias.unsqueeze(1), x.flatten(1, 2), stacked.mT)
+            x = out.view(*x.shape[:3], -1)
             if layer.activation != "identity":
                 x = x.tanh() if layer.activation == "tanh" else x.sigmoid()
     return x
@@ -204,7 +203,7 @@ def elman_layer(x: Tensor, lengths: Tensor | None, weights: Sequence[Sequence[Te
     own, bias, recurrent = (each.flatten(0, 1) for each in (own, bias, recurrent))
     valid = _valid(x, lengths)
     x = _both_ways(x, directions)
-    driven = torch.baddbmm(bias.unsqueeze(1), x.flatten(1, 2), own.mT).unflatten(1, x.shape[1:3])
+    driven = torch.baddbmm(bias.unsqueeze(1), x.flatten(1, 2), own.mT).view(*x.shape[:3], -1)
     if valid is not None:
         valid = _both_ways(valid, directions)
     h = torch.zeros_like(driven[:, 0])
@@ -295,7 +294,7 @@ class _Expressions(torch.autograd.Function):
         flat = deltas.view(ways, -1, 4 * units)
         to_x = None
         if ctx.needs_input_grad[0]:
-            by_way = (flat @ weights).view_as(x).unflatten(0, (-1, ctx.directions))
+            by_way = (flat @ weights).view(-1, ctx.directions, *x.shape[1:])
             own, *reverse = by_way.unbind(1)
             to_x = sum((way.flip(1) for way in reverse), own)
         to_parameters = (
@@ -304,7 +303,12 @@ class _Expressions(torch.autograd.Function):
             flat.mT @ h[:, :-1].flatten(1, 2),
             torch.stack(to_peepholes, dim=1),
         )
-        return to_x, None, None, *(each.unflatten(0, (-1, ctx.directions)) for each in to_parameters)
+        return (
+            to_x,
+            None,
+            None,
+            *(each.unflatten(0, (-1, ctx.directions)) for each in to_parameters),
+        )
 
 
 def _stacked(weights: Sequence[Sequence[Tensor]]) -> list[Tensor]:
@@ -326,8 +330,8 @@ def _both_ways(x: Tensor, directions: int) -> Tensor:
 
 
 def _join(h: Tensor, directions: int) -> Tensor:
-    """Undo `_both_ways` and set the directions side by side: (M * D, T, B, H) to (M, T, B, D * H)."""
-    own, *reverse = h.unflatten(0, (-1, directions)).unbind(1)
+    """Undo `_both_ways`, directions side by side: (M * D, T, B, H) becomes (M, T, B, D * H)."""
+    own, *reverse = h.reshape(-1, directions, *h.shape[1:]).unbind(1)
     return torch.cat([own, *(way.flip(1) for way in reverse)], dim=3)
 
 
@@ -339,9 +343,10 @@ def _run_cells(
     peepholes: Tensor,
     valid: Tensor | None,
 ) -> None:
-    """Turn the gates' input products (M * D, T, B, 4, H) into activations and fill h and c, in place.
+    """Turn the gates' input products into activations and fill h and c, in place.
 
-    h and c are (M * D, T + 1, B, H); step t reads their row t and writes row t + 1.
+    The gates are (M * D, T, B, 4, H), h and c (M * D, T + 1, B, H); step t reads their row t and
+    writes row t + 1.
     """
     transposed = recurrent.mT.contiguous()
     peephole_if, peephole_o = peepholes[:, None, :2], peepholes[:, None, 2]
