@@ -110,6 +110,21 @@ def _parser() -> argparse.ArgumentParser:
     live.add_argument("--rate", metavar="R", type=int, help="of raw PCM, in Hz; wav says its own")
     live.add_argument("--channels", metavar="C", type=int, help="of raw PCM; wav says its own")
 
+    serve = command("serve", _serve, "Look, listen and annotate in the browser, on this machine.")
+    serve.add_argument("folder", nargs="?", metavar="FOLDER", type=Path, help="songs to pick from")
+    serve.add_argument("--port", metavar="P", type=int, default=8765, help="8765; 0: a free one")
+    serve.add_argument("--open", action="store_true", help="open the browser as well")
+    serve.add_argument(
+        "--host",
+        metavar="H",
+        default="127.0.0.1",
+        help="else only this machine reaches it; 0.0.0.0: the whole network does, with a token",
+    )
+    serve.add_argument(
+        "--corpus", metavar="DIR", type=Path, help="annotate songs; for `train` (made if need be)"
+    )
+    serve.add_argument("--model", default="default", help="a name (see `models`) or a folder")
+
     train = command("train", _train, "Train a model on folders of labelled songs.")
     train.add_argument("corpora", nargs="+", metavar="CORPUS", type=Path, help="corpus folders")
     train.add_argument("-o", "--output", metavar="MODEL", type=Path, required=True)
@@ -284,6 +299,23 @@ def _blocks(options: argparse.Namespace) -> Iterator[np.ndarray]:
         raise InputError("standard input: a terminal; give FILE or --microphone, or pipe sound in")
     pipe = io.BufferedReader(io.FileIO(sys.stdin.fileno(), closefd=False))
     return convert("standard input", read_pipe(pipe, options.rate, options.channels))
+
+
+def _serve(options: argparse.Namespace) -> int:
+    try:
+        from moodcurve.web.serve import serve
+    except ImportError as error:
+        raise InputError(f"serve needs {error.name}; run: pip install 'moodcurve[web]'") from None
+    serve(
+        _say,
+        model=options.model,
+        host=options.host,
+        port=options.port,
+        open_browser=options.open,
+        folder=options.folder,
+        corpus=options.corpus,
+    )
+    return OK
 
 
 def _train(options: argparse.Namespace) -> int:

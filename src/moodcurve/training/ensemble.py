@@ -21,7 +21,7 @@ from moodcurve.corpora.rows import LabelledRows, labelled_rows
 from moodcurve.elm import ELMRegressor
 from moodcurve.errors import InputError
 from moodcurve.features import COLUMNS, FEATURE_NAMES, WINDOW
-from moodcurve.fusion import supervectors
+from moodcurve.fusion import settled, supervectors
 from moodcurve.metrics import rmse
 from moodcurve.model import DIMENSIONS, Fusion, Model
 from moodcurve.network import Array, Network
@@ -235,13 +235,19 @@ def song_weights(songs: Sequence[LabelledRows], balance: float) -> NDArray[np.fl
 
 
 class _HeldOut(NamedTuple):
-    """What a group says of one of its own validation songs, m labelled half-seconds."""
+    """What a group says of one of its own validation songs, n half-seconds."""
 
     song: int
     partition: int
-    outputs: NDArray[np.float64]  # (1, S, m)
-    vectors: NDArray[np.float64]  # (m, 3 S), supervectors
-    labels: NDArray[np.float64]  # (m,)
+    outputs: NDArray[np.float64]  # (S, n)
+    vectors: NDArray[np.floating[Any]]  # (n, 3 S), supervectors
+    labels: NDArray[np.float64]  # (n,), NaN where there is none
+
+    @property
+    def there(self) -> NDArray[np.bool_]:
+        """Where there is a label, m of the n half-seconds."""
+        there: NDArray[np.bool_] = ~np.isnan(self.labels)
+        return there
 
 
 def _held_out(
@@ -257,16 +263,8 @@ def _held_out(
         for number in members:
             song = songs[number]
             said = groups_outputs((group,), SCALES, song.rows)[..., output]
-            there = ~np.isnan(song.labels[:, dimension])
-            found.append(
-                _HeldOut(
-                    int(number),
-                    p,
-                    said[..., there],
-                    supervectors(said[0])[there],
-                    song.labels[there, dimension].astype(np.float64),
-                )
-            )
+            labels = song.labels[:, dimension].astype(np.float64)
+            found.append(_HeldOut(int(number), p, said[0], supervectors(said[0]), labels))
     return found
 
 
@@ -296,18 +294,25 @@ def _fuse(
     """
 
     def fit(members: Sequence[_HeldOut]) -> ELMRegressor:
-        weights = [np.full(len(h.labels), len(h.labels) ** -preset.balance) for h in members]
-        counts = np.concatenate(weights)
+        sizes = [h.there.sum() for h in members]
+        counts = np.concatenate([np.full(n, float(n) ** -preset.balance) for n in sizes])
         elm = ELMRegressor(preset.elm_nodes, preset.elm_ridge, random_state=seed)
-        labels = np.concatenate([h.labels for h in members])
-        return elm.fit(np.concatenate([h.vectors for h in members]), labels, counts / counts.mean())
+        labels = np.concatenate([h.labels[h.there] for h in members])
+        vectors = np.concatenate([h.vectors[h.there] for h in members])
+        return elm.fit(vectors, labels, counts / counts.mean())
 
     others = [fit([h for h in held if h.partition != p] or held) for p in range(len(groups))]
-    values = [others[h.partition].predict(h.vectors) for h in held]
-    errors = {h.song: v - h.labels for h, v in zip(held, values, strict=True)}
-    spread = fit_spread(errors, {h.song: h.outputs for h in held}, distances)
+
+    def fused(h: _HeldOut) -> NDArray[np.floating]:
+        elm, average = others[h.partition].predict(h.vectors), h.outputs.mean(axis=0)
+        return settled(elm, average, preset.elm_share, preset.smoothing)[h.there]
+
+    values, labels = [fused(h) for h in held], [h.labels[h.there] for h in held]
+    outputs = {h.song: h.outputs[np.newaxis, :, h.there] for h in held}
+    errors = {h.song: v - y for h, v, y in zip(held, values, labels, strict=True)}
+    spread = fit_spread(errors, outputs, distances)
     elm = fit(held)
-    y, o = np.concatenate([h.labels for h in held]), np.concatenate([h.outputs[0].T for h in held])
+    y, o = np.concatenate(labels), np.concatenate([said[0].T for said in outputs.values()])
     figures = {f"scale {scale}": rmse(y, o[:, s]) for s, scale in enumerate(SCALES)}
     figures["fused"] = rmse(y, np.concatenate(values))
     figures["constant"] = rmse(y, np.full_like(y, y.mean()))
@@ -318,11 +323,13 @@ def _fuse(
             elm.bias_.astype(np.float32),
             elm.beta_.astype(np.float32),
             output,
+            preset.elm_share,
+            preset.smoothing,
         ),
         spread,
         values,
-        [h.labels for h in held],
-        [spread.deviation(h.outputs, distances[h.song]) for h in held],
+        labels,
+        [spread.deviation(said, distances[song]) for song, said in outputs.items()],
         {key: round(float(value), 4) for key, value in figures.items()},
     )
 
