@@ -334,7 +334,7 @@ def _together(
         count, longest = len(chosen), int(lengths[m].max())
         x = torch.from_numpy(sequences.inputs[chosen, :longest])
         if noises:
-            x += sigma * torch.randn(x.shape, generator=noises[m])
+            x += torch.randn(x.shape, generator=noises[m]).mul_(sigma)
         inputs[m, :longest, :count] = x.transpose(0, 1)
         y = sequences.targets[chosen, :longest]
         y[~sequences.mask[chosen, :longest]] = np.nan
