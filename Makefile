@@ -33,6 +33,7 @@ format: .venv/all
 benchmarks: .venv/all
 	$(BIN)/python benchmarks/predict.py
 	$(BIN)/python benchmarks/live.py
+	$(BIN)/python benchmarks/training.py --quick
 
 screenshots: .venv/all
 	MOODCURVE_SCREENSHOTS=docs $(BIN)/python -m pytest tests/test_page.py -k screenshots

@@ -53,6 +53,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--corpus", type=Path, help="labelled songs for the time to quality")
     options = parser.parse_args()
+    if cells._LIBRARY is None:
+        parser.error("training/cells.c is not built; run `pip install -e .`")
     one_thread()
     turns = 6 if options.quick else 20
     found: dict[str, Any] = {"cpu": {}, "gpu": None}

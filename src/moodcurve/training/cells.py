@@ -62,7 +62,7 @@ def forward(
     `x` is (M, T, B, P), `lengths` (M, B), int32, how much of each sequence counts: all of it
     without. `parameters` are weights, bias, recurrent and peepholes of each network in turn.
     """
-    shape = _shape(x, parameters)
+    shape = _shape(x, lengths, parameters)
     width, stride = _room(shape.units)
     rows = (shape.networks, shape.directions, shape.steps, shape.batch)
     gates, c = x.new_empty((*rows, stride)), x.new_empty((*rows, width))
@@ -89,7 +89,7 @@ def backward(
 
     `run` is what `forward` returned. For `clip_deltas` see `network.lstm_layer`.
     """
-    shape = _shape(x, parameters)
+    shape = _shape(x, lengths, parameters)
     to_x = None
     if with_x:
         to_x = torch.empty_like(x) if lengths is None else torch.zeros_like(x)
@@ -113,12 +113,17 @@ def _room(units: int) -> tuple[int, int]:
     return width, 4 * width + 16
 
 
-def _shape(x: Tensor, parameters: Sequence[Tensor]) -> _Shape:
+def _shape(x: Tensor, lengths: Tensor | None, parameters: Sequence[Tensor]) -> _Shape:
     networks, steps, batch, inputs = x.shape
     directions, _, units = parameters[2].shape
-    tensors = [x, *parameters]
-    if not all(tensor.is_contiguous() for tensor in tensors):
+    if not all(tensor.is_contiguous() for tensor in (x, *parameters)):
         raise ValueError("cells.c needs contiguous tensors")
+    if lengths is not None and (
+        lengths.dtype != torch.int32
+        or not lengths.is_contiguous()
+        or lengths.shape != (networks, batch)
+    ):
+        raise ValueError("cells.c needs lengths (M, B) as contiguous int32")
     return _Shape(networks, directions, steps, batch, inputs, units)
 
 
