@@ -30,11 +30,12 @@ from moodcurve.predict import groups_outputs
 from moodcurve.sequences import cut, pad
 from moodcurve.spread import Spread
 from moodcurve.training.calibration import fit_factors, fit_familiarity, fit_spread
-from moodcurve.training.loop import Sequences, one_thread, train
+from moodcurve.training.loop import Sequences, Task, one_thread, train_many
 from moodcurve.training.network import initial_network
 from moodcurve.training.partitions import Indices, validation_sets
 from moodcurve.training.presets import SCALES, Preset
 
+AT_ONCE = 3  # networks that a process trains together: more gain little and leave cores idle
 UNKNOWN_LICENCE = "not stated; the terms of the training data may apply"
 
 
@@ -50,7 +51,25 @@ class Job:
     partition: int
 
     def __str__(self) -> str:
-        return f"the network of scale {self.scale}, partition {self.partition}"
+        whose = "both dimensions" if self.dimension is None else DIMENSIONS[self.dimension]
+        return f"network of {whose}, scale {self.scale}, partition {self.partition + 1}"
+
+
+@dataclass(frozen=True)
+class _Few:
+    """Networks that a worker trains together."""
+
+    jobs: tuple[Job, ...]
+
+    def __str__(self) -> str:
+        return ", ".join(map(str, self.jobs))
+
+
+class _Trained(NamedTuple):
+    """A network, and why its training was given up, if it was."""
+
+    network: Network
+    stopped: str | None
 
 
 def train_model(
@@ -78,16 +97,18 @@ def train_on_songs(
     seed: int = 0,
     distribute: Distribute | None = None,
 ) -> Model:
-    """Train a model, one network a worker at a time; without `distribute`, one worker a core.
+    """Train a model, a few networks a worker at a time; without `distribute`, one worker a core.
 
     The same seed gives the same model whatever the number of workers. `corpora` are named in
-    the manifest. Raises InputError where the songs are too few for the preset's partitions.
+    the manifest, and so are networks whose training was given up, see `loop.train`. Raises
+    InputError where the songs are too few for the preset's partitions.
     """
     model = without_networks(songs, preset)
     standard = [replace(s, rows=model.inputs(s.rows)) for s in songs]
     rng = np.random.default_rng(seed)
     sets = partitions([s.song for s in songs], preset, rng)
-    groups = _train_groups(standard, sets, preset, seed, distribute)
+    trained = dict(_train_all(standard, sets, preset, seed, distribute))
+    groups = _groups(trained, len(sets))
     familiarity, distances = fit_familiarity([s.rows for s in standard], sets)
     fused = {}
     for d, dimension in enumerate(DIMENSIONS):
@@ -104,6 +125,7 @@ def train_on_songs(
             "labelled_rows": int((~np.isnan(labels[:, 0])).sum()),
             "constant": [round(float(v), 6) for v in np.nanmean(labels, axis=0)],
             "validation_rmse": {dimension: f.figures for dimension, f in fused.items()},
+            "given_up": [f"{job}: {one.stopped}" for job, one in trained.items() if one.stopped],
         },
         "figures": {},
     }
@@ -118,20 +140,15 @@ def without_networks(songs: Sequence[LabelledRows], preset: Preset) -> Model:
     return Model(SCALES, WINDOW, contexts, mean, deviation, preset.limit, {}, None, {})
 
 
-def _train_groups(
-    songs: Sequence[LabelledRows],
-    sets: Sequence[Indices],
-    preset: Preset,
-    seed: int,
-    distribute: Distribute | None,
+def _groups(
+    trained: Mapping[Job, _Trained], partitions: int
 ) -> dict[int | None, tuple[tuple[Network, ...], ...]]:
     """The groups, a partition each, of each dimension's networks; of both dimensions' at None."""
-    whose = (None,) if preset.joint else (0, 1)
-    jobs = [Job(d, scale, p) for scale in SCALES[::-1] for d in whose for p in range(len(sets))]
-    networks = dict(_train_all(jobs, songs, sets, preset, seed, distribute))
     return {
-        d: tuple(tuple(networks[Job(d, scale, p)] for scale in SCALES) for p in range(len(sets)))
-        for d in whose
+        d: tuple(
+            tuple(trained[Job(d, scale, p)].network for scale in SCALES) for p in range(partitions)
+        )
+        for d in {job.dimension: None for job in trained}
     }
 
 
@@ -157,6 +174,7 @@ def learned(model: Model) -> str:
     for system in errors[DIMENSIONS[0]]:
         cells = "".join(f"{errors[dimension][system]:9.3f}" for dimension in DIMENSIONS)
         lines.append(f"  {system:12}{cells}")
+    lines += [f"given up: {one}" for one in training.get("given_up", ())]
     lines.append(
         "(the networks were stopped on these songs, the fusion learned from the\n"
         "other sets' of them: measure on others with `moodcurve evaluate`)"
@@ -173,21 +191,39 @@ def moments(songs: Sequence[LabelledRows]) -> tuple[Array, Array]:
 
 
 def _train_all(
-    jobs: Sequence[Job],
     songs: Sequence[LabelledRows],
     sets: Sequence[Indices],
     preset: Preset,
     seed: int,
     distribute: Distribute | None,
-) -> Iterator[tuple[Job, Network]]:
-    networks = (distribute or one_a_core)(_train_one, jobs, songs, sets, preset, seed)
-    yield from tqdm(networks, "training", len(jobs), unit=" networks", disable=None, leave=False)
+) -> Iterator[tuple[Job, _Trained]]:
+    """Train a network of each dimension, or of both, each scale and each partition."""
+    few = [
+        _Few(tuple(Job(d, scale, p) for p in range(len(sets))[first : first + AT_ONCE]))
+        for scale in SCALES[::-1]
+        for d in ((None,) if preset.joint else (0, 1))
+        for first in range(0, len(sets), AT_ONCE)
+    ]
+    total = sum(len(each.jobs) for each in few)
+    with tqdm(None, "training", total, unit=" networks", disable=None, leave=False) as bar:
+        found = (distribute or one_a_core)(_train_few, few, songs, sets, preset, seed)
+        for each, trained in found:
+            bar.update(len(each.jobs))
+            yield from zip(each.jobs, trained, strict=True)
 
 
-def _train_one(
-    job: Job, songs: Sequence[LabelledRows], sets: Sequence[Indices], preset: Preset, seed: int
-) -> Network:
+def _train_few(
+    few: _Few, songs: Sequence[LabelledRows], sets: Sequence[Indices], preset: Preset, seed: int
+) -> list[_Trained]:
     one_thread()
+    tasks = [_task(job, songs, sets, preset, seed) for job in few.jobs]
+    found = train_many(tasks, preset.settings)
+    return [_Trained(network, log[-1].get("stopped")) for network, log in found]
+
+
+def _task(
+    job: Job, songs: Sequence[LabelledRows], sets: Sequence[Indices], preset: Preset, seed: int
+) -> Task:
     which = len(DIMENSIONS) if job.dimension is None else job.dimension
     rng = np.random.default_rng([seed, which, job.scale, job.partition])
     held = set(sets[job.partition].tolist())
@@ -197,14 +233,12 @@ def _train_one(
     start = initial_network(
         songs[0].rows.shape[1], preset.layers, preset.units, rng, preset.sigma, outputs
     )
-    network, _ = train(
+    return Task(
         start,
         sequences(training, job.dimension, job.scale, preset.balance),
         sequences(validation, job.dimension, job.scale, preset.balance),
-        preset.settings,
         rng,
     )
-    return network
 
 
 def sequences(
