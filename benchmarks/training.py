@@ -273,8 +273,8 @@ def most_memory() -> int:
 def time_to_quality(folder: Path, scale: int = 20) -> dict[str, float]:
     """Computing time until the validation error that the paper's recipe comes to, and to it.
 
-    Of the default's first partition, at one scale: the paper's recipe trains a network of valence and one of
-    arousal, the default one of both; errors are RMSE over both dimensions.
+    Of the default's first partition, at one scale: the paper's recipe trains a network of valence
+    and one of arousal, the default one of both; errors are RMSE over both dimensions.
     """
     songs = labelled_rows(open_corpus(folder).songs)
     paper = [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from moodcurve import __version__
 from moodcurve.currennt.cli import add_commands as add_currennt
-from moodcurve.errors import InputError, training_parts
+from moodcurve.errors import InputError, Unfinished, training_parts
 from moodcurve.export.cli import add_command as add_export
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except InputError as error:
         _complain(error)
-        return MISUSED
+        return FAILED if isinstance(error, Unfinished) else MISUSED
     except KeyboardInterrupt:
         _note("stopped")
         return 130
@@ -129,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("corpora", nargs="+", metavar="CORPUS", type=Path, help="corpus folders")
     train.add_argument("-o", "--output", metavar="MODEL", type=Path, required=True)
     train.add_argument("--preset", default="default", help="default, paper-2016, ...")
+    _add_workers(train)
 
     evaluate = command("evaluate", _evaluate, "Measure a model on a corpus.")
     evaluate.add_argument("model", metavar="MODEL", help="a name (see `models`) or a folder")
@@ -146,7 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     reproduce.add_argument("--preset", default="paper-2016", help="paper-2016, quick or smoke")
     reproduce.add_argument("--only", metavar="TABLE", help="make one table: table1, nested, ...")
-    reproduce.add_argument("--jobs", metavar="N", type=int, help="processes; else one a core")
+    _add_workers(reproduce)
     reproduce.add_argument(
         "--full", metavar="DIR", type=Path, help="full-length development songs to pretrain on"
     )
@@ -168,6 +169,13 @@ def _parser() -> argparse.ArgumentParser:
     command("models", _models, "List the installed models: trained on what, measured how.")
     add_currennt(commands)
     return parser
+
+
+def _add_workers(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--jobs", metavar="N", type=int, help="processes; else one a core")
+    command.add_argument(
+        "--scheduler", metavar="ADDRESS", help="use the workers of this Dask cluster instead"
+    )
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -322,17 +330,23 @@ def _train(options: argparse.Namespace) -> int:
     from moodcurve.model import check_writable, save
 
     with training_parts():
+        from moodcurve.cluster import check_workers, workers
         from moodcurve.training.ensemble import learned, train_model
         from moodcurve.training.presets import preset
     from moodcurve.corpora.doubts import check_labels
     from moodcurve.corpora.layouts import open_corpus
 
     chosen = preset(options.preset)
+    check_workers(options.jobs, options.scheduler)
     check_writable(options.output)
     corpora = [open_corpus(folder) for folder in options.corpora]
     for note in (*(note for corpus in corpora for note in corpus.notes), *check_labels(corpora)):
         _note(note)
-    model = train_model(corpora, chosen, options.output.name)
+    try:
+        with workers(options.jobs, options.scheduler) as distribute:
+            model = train_model(corpora, chosen, options.output.name, distribute)
+    except Unfinished as error:
+        raise Unfinished(f"{error}; nothing is written yet: start the same command again") from None
     save(model, options.output)
     _say(f"{learned(model)}\nwrote {options.output}")
     return OK
@@ -340,11 +354,11 @@ def _train(options: argparse.Namespace) -> int:
 
 def _reproduce(options: argparse.Namespace) -> int:
     with training_parts():
+        from moodcurve.cluster import check_workers
         from moodcurve.reproduce.run import reproduce
     if options.output is None and not options.dry_run:
         raise InputError("reproduce needs a folder for its run: give -o RUN (or --dry-run)")
-    if options.jobs is not None and options.jobs < 1:
-        raise InputError(f"--jobs {options.jobs}: give at least 1")
+    check_workers(options.jobs, options.scheduler)
     reproduce(
         options.corpus,
         None if options.dry_run else options.output,
@@ -352,7 +366,8 @@ def _reproduce(options: argparse.Namespace) -> int:
         only=options.only,
         labels=options.labels,
         full=options.full,
-        processes=options.jobs or os.cpu_count() or 1,
+        processes=options.jobs,
+        scheduler=options.scheduler,
         say=_say,
     )
     return OK
