@@ -7,7 +7,7 @@ validation songs, which it was not trained on (section 3.4). From the same songs
 predictions are: there by an ELM that learned from the other partitions' songs only.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -35,13 +35,12 @@ from moodcurve.training.network import initial_network
 from moodcurve.training.partitions import Indices, validation_sets
 from moodcurve.training.presets import SCALES, Preset
 
-AT_ONCE = 3  # networks that a process trains together: more gain little and leave cores idle
+AT_ONCE = 3  # networks that a worker trains together: more gain little and leave workers idle
 UNKNOWN_LICENCE = "not stated; the terms of the training data may apply"
 
 
-@dataclass(frozen=True)
-class Job:
-    """One network to train: scale in half-seconds, number of the partition.
+class _Key(NamedTuple):
+    """One network: scale in half-seconds, number of the partition.
 
     The dimension is 0 or 1; None for a network of both.
     """
@@ -56,13 +55,13 @@ class Job:
 
 
 @dataclass(frozen=True)
-class _Few:
-    """Networks that a worker trains together."""
+class Job:
+    """Networks of one shape to train at once."""
 
-    jobs: tuple[Job, ...]
+    networks: tuple[_Key, ...]
 
     def __str__(self) -> str:
-        return ", ".join(map(str, self.jobs))
+        return "the " + "; ".join(map(str, self.networks))
 
 
 class _Trained(NamedTuple):
@@ -97,17 +96,17 @@ def train_on_songs(
     seed: int = 0,
     distribute: Distribute | None = None,
 ) -> Model:
-    """Train a model, a few networks a worker at a time; without `distribute`, one worker a core.
+    """Train a model, a few networks a worker at a time; without `distribute`, a worker a core.
 
-    The same seed gives the same model whatever the number of workers. `corpora` are named in
-    the manifest, and so are networks whose training was given up, see `loop.train`. Raises
-    InputError where the songs are too few for the preset's partitions.
+    The same seed gives the same model whatever the number of workers. `corpora` are named in the
+    manifest, and so are networks whose training was given up, see `loop.train`. Raises InputError
+    where the songs are too few for the preset's partitions.
     """
     model = without_networks(songs, preset)
     standard = [replace(s, rows=model.inputs(s.rows)) for s in songs]
     rng = np.random.default_rng(seed)
     sets = partitions([s.song for s in songs], preset, rng)
-    trained = dict(_train_all(standard, sets, preset, seed, distribute))
+    trained = _train_all(standard, sets, preset, seed, distribute or one_a_core)
     groups = _groups(trained, len(sets))
     familiarity, distances = fit_familiarity([s.rows for s in standard], sets)
     fused = {}
@@ -125,7 +124,7 @@ def train_on_songs(
             "labelled_rows": int((~np.isnan(labels[:, 0])).sum()),
             "constant": [round(float(v), 6) for v in np.nanmean(labels, axis=0)],
             "validation_rmse": {dimension: f.figures for dimension, f in fused.items()},
-            "given_up": [f"{job}: {one.stopped}" for job, one in trained.items() if one.stopped],
+            "given_up": [f"{key}: {one.stopped}" for key, one in trained.items() if one.stopped],
         },
         "figures": {},
     }
@@ -141,14 +140,14 @@ def without_networks(songs: Sequence[LabelledRows], preset: Preset) -> Model:
 
 
 def _groups(
-    trained: Mapping[Job, _Trained], partitions: int
+    trained: Mapping[_Key, _Trained], partitions: int
 ) -> dict[int | None, tuple[tuple[Network, ...], ...]]:
     """The groups, a partition each, of each dimension's networks; of both dimensions' at None."""
     return {
         d: tuple(
-            tuple(trained[Job(d, scale, p)].network for scale in SCALES) for p in range(partitions)
+            tuple(trained[_Key(d, scale, p)].network for scale in SCALES) for p in range(partitions)
         )
-        for d in {job.dimension: None for job in trained}
+        for d in dict.fromkeys(key.dimension for key in trained)
     }
 
 
@@ -195,48 +194,49 @@ def _train_all(
     sets: Sequence[Indices],
     preset: Preset,
     seed: int,
-    distribute: Distribute | None,
-) -> Iterator[tuple[Job, _Trained]]:
+    distribute: Distribute,
+) -> dict[_Key, _Trained]:
     """Train a network of each dimension, or of both, each scale and each partition."""
-    few = [
-        _Few(tuple(Job(d, scale, p) for p in range(len(sets))[first : first + AT_ONCE]))
+    jobs = [
+        Job(tuple(_Key(d, scale, p) for p in range(len(sets))[first : first + AT_ONCE]))
         for scale in SCALES[::-1]
         for d in ((None,) if preset.joint else (0, 1))
         for first in range(0, len(sets), AT_ONCE)
     ]
-    total = sum(len(each.jobs) for each in few)
-    with tqdm(None, "training", total, unit=" networks", disable=None, leave=False) as bar:
-        found = (distribute or one_a_core)(_train_few, few, songs, sets, preset, seed)
-        for each, trained in found:
-            bar.update(len(each.jobs))
-            yield from zip(each.jobs, trained, strict=True)
+    keys = [key for job in jobs for key in job.networks]
+    found: dict[_Key, _Trained] = {}
+    with tqdm(None, "training", len(keys), unit=" networks", disable=None, leave=False) as bar:
+        for job, trained in distribute(_train_few, jobs, songs, sets, preset, seed):
+            found.update(zip(job.networks, trained, strict=True))
+            bar.update(len(trained))
+    return {key: found[key] for key in keys}  # in an order that does not hang on who is done first
 
 
 def _train_few(
-    few: _Few, songs: Sequence[LabelledRows], sets: Sequence[Indices], preset: Preset, seed: int
+    job: Job, songs: Sequence[LabelledRows], sets: Sequence[Indices], preset: Preset, seed: int
 ) -> list[_Trained]:
     one_thread()
-    tasks = [_task(job, songs, sets, preset, seed) for job in few.jobs]
+    tasks = [_task(key, songs, sets[key.partition], preset, seed) for key in job.networks]
     found = train_many(tasks, preset.settings)
     return [_Trained(network, log[-1].get("stopped")) for network, log in found]
 
 
 def _task(
-    job: Job, songs: Sequence[LabelledRows], sets: Sequence[Indices], preset: Preset, seed: int
+    key: _Key, songs: Sequence[LabelledRows], members: Indices, preset: Preset, seed: int
 ) -> Task:
-    which = len(DIMENSIONS) if job.dimension is None else job.dimension
-    rng = np.random.default_rng([seed, which, job.scale, job.partition])
-    held = set(sets[job.partition].tolist())
+    which = len(DIMENSIONS) if key.dimension is None else key.dimension
+    rng = np.random.default_rng([seed, which, key.scale, key.partition])
+    held = set(members.tolist())
     training = [song for number, song in enumerate(songs) if number not in held]
     validation = [songs[number] for number in sorted(held)]
-    outputs = len(DIMENSIONS) if job.dimension is None else 1
+    outputs = len(DIMENSIONS) if key.dimension is None else 1
     start = initial_network(
         songs[0].rows.shape[1], preset.layers, preset.units, rng, preset.sigma, outputs
     )
     return Task(
         start,
-        sequences(training, job.dimension, job.scale, preset.balance),
-        sequences(validation, job.dimension, job.scale, preset.balance),
+        sequences(training, key.dimension, key.scale, preset.balance),
+        sequences(validation, key.dimension, key.scale, preset.balance),
         rng,
     )
 
