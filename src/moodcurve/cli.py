@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from moodcurve import __version__
 from moodcurve.currennt.cli import add_commands as add_currennt
-from moodcurve.errors import InputError, training_parts
+from moodcurve.errors import InputError, Unfinished, training_parts
 from moodcurve.export.cli import add_command as add_export
 from moodcurve.library.cli import add_commands as add_library
 
@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except InputError as error:
         _complain(error)
-        return MISUSED
+        return FAILED if isinstance(error, Unfinished) else MISUSED
     except KeyboardInterrupt:
         _note("stopped")
         return 130

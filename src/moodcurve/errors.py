@@ -12,6 +12,13 @@ class InputError(Exception):
     """
 
 
+class Unfinished(InputError):
+    """Work stopped half-way, by no mistake of the user's; what to do then is said all the same.
+
+    The command line exits with 1: something was done.
+    """
+
+
 @contextmanager
 def training_parts() -> Iterator[None]:
     """Say what to install where an import in the block fails: training needs more than the core."""

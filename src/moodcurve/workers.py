@@ -28,7 +28,7 @@ def in_processes(
     pool = ProcessPoolExecutor(processes, get_context("spawn"), _start, (initializer, shared))
     with pool:
         try:
-            with _interrupts_later():
+            with interrupts_later():
                 futures = [pool.submit(function, job) for job in jobs]
             for future in futures:
                 yield future.result()
@@ -53,7 +53,7 @@ def _end_with_parent() -> None:
 
 
 @contextmanager
-def _interrupts_later() -> Iterator[None]:
+def interrupts_later() -> Iterator[None]:
     """Keep a Ctrl-C until the end of the block; processes started in the block get none, ever."""
     if threading.current_thread() is not threading.main_thread():
         yield  # only the main thread is interrupted

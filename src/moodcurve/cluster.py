@@ -1,0 +1,236 @@
+"""Long work, spread over processes of this machine or over a Dask cluster of many.
+
+    with workers(jobs=4) as spread:  # or workers(scheduler="tcp://head:8786")
+        for job, result in spread(function, jobs, *shared):
+            ...
+
+`function(job, *shared)` runs on a worker. What is `shared` is sent to each worker once, to those
+that join later too. A job whose worker dies is done again on another; one that kills its worker
+each time is named when all others are done. (`workers.py` has what the light core needs: processes
+without Dask, whose death ends the work.)
+"""
+
+import gc
+import logging
+import os
+import socket
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
+from contextlib import contextmanager, suppress
+from functools import partial
+from itertools import count, islice
+from typing import Any, Protocol, TypeVar
+
+import dask
+from distributed import (
+    Client,
+    Future,
+    KilledWorker,
+    LocalCluster,
+    WorkerPlugin,
+    get_worker,
+    wait,
+)
+from distributed.comm.addressing import get_address_host_port
+from distributed.system import MEMORY_LIMIT
+from distributed.utils import silence_logging_cmgr
+
+from moodcurve import __version__
+from moodcurve.errors import InputError, Unfinished
+from moodcurve.workers import interrupts_later
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+_PATIENCE = 10  # seconds after which a scheduler counts as out of reach
+_LOOK = 2  # seconds after which workers that have joined get work, at the latest
+_LOCAL = {
+    "distributed.scheduler.allowed-failures": 2,  # a job is tried on three workers
+    # Memory belongs to the jobs, not to Dask's results: nothing to move to disk, no use in waiting.
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.scheduler.http.routes": [],  # no pages
+    "distributed.worker.http.routes": [],
+    "distributed.worker.profile.enabled": False,
+}
+
+
+class Spread(Protocol):
+    """Spreads function(job, *shared) over workers; yields (job, result), the first done first.
+
+    There are never more jobs under way than workers have threads, so that `jobs` may be endless.
+    What a job raises is raised here.
+    """
+
+    def __call__(
+        self, function: Callable[..., Result], jobs: Iterable[Job], *shared: Any
+    ) -> Iterator[tuple[Job, Result]]:
+        """See the class."""
+
+
+class JobsKilled(Unfinished):
+    """Jobs whose workers died each time; all others are done."""
+
+    def __init__(self, jobs: Sequence[Any]):
+        names = ", ".join(map(str, jobs[:3])) + (", ..." if len(jobs) > 3 else "")
+        super().__init__(
+            f"{names}: killed each worker that tried, perhaps for want of memory; "
+            "use fewer workers or a machine with more memory"
+        )
+        self.jobs = jobs
+
+
+@contextmanager
+def workers(jobs: int | None = None, scheduler: str | None = None) -> Iterator[Spread]:
+    """Start `jobs` worker processes here, one a core by default, or use those of a `scheduler`.
+
+    Those here are of one thread each, share the memory of the machine evenly, are started again
+    where they die, and end with the block. They listen on the loopback interface only, to those
+    who hold a key made for them, so that no other user of the machine can give them work.
+
+    Raises InputError where the scheduler cannot be reached or has no workers.
+    """
+    if jobs is not None and scheduler is not None:
+        raise InputError("--jobs and --scheduler: give one of them")
+    if jobs is not None and jobs < 1:
+        raise InputError(f"--jobs {jobs}: give at least 1")
+    with silence_logging_cmgr(logging.CRITICAL):
+        if scheduler is not None:
+            with _connected(scheduler) as client:
+                yield partial(_spread, client)
+        else:
+            with _local(jobs or os.cpu_count() or 1) as cluster, _client(cluster) as client:
+                yield partial(_spread, client)
+
+
+@contextmanager
+def _local(processes: int) -> Iterator[LocalCluster]:
+    with dask.config.set(_LOCAL):
+        with interrupts_later():
+            cluster = LocalCluster(
+                n_workers=processes,
+                threads_per_worker=1,
+                memory_limit=MEMORY_LIMIT // processes,
+                security=True,
+                dashboard_address=None,
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # any port, not 8787
+                silence_logs=logging.CRITICAL,
+            )
+        try:
+            yield cluster
+        finally:
+            cluster.close()
+
+
+@contextmanager
+def _connected(address: str) -> Iterator[Client]:
+    try:
+        socket.create_connection(get_address_host_port(address), _PATIENCE).close()  # tells at once
+        client = _client(address)
+    except Exception as error:  # whatever a stranger's answer leads to
+        gc.collect()  # a client half made would say so later
+        raise InputError(
+            f"--scheduler {address}: no Dask scheduler answers ({_reason(error)}); give the "
+            "address that `dask scheduler` prints as it starts"
+        ) from None
+    with client:
+        if not client.nthreads():
+            with suppress(TimeoutError):
+                client.wait_for_workers(1, _PATIENCE)
+        if not client.nthreads():
+            raise InputError(
+                f"--scheduler {address}: no workers; start some with `dask worker {address}`"
+            )
+        yield client
+
+
+def _client(where: str | LocalCluster) -> Client:
+    return Client(where, timeout=_PATIENCE, set_as_default=False)
+
+
+def _reason(error: Exception) -> str:
+    lines = (getattr(error, "strerror", None) or str(error)).splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+class _Shared(WorkerPlugin):
+    """What the jobs of one `spread` have in common, kept by each worker."""
+
+    def __init__(self, values: Sequence[Any]):
+        self.values = values
+
+
+def _do(function: Callable[..., Result], job: Job, name: str, version: str) -> Result:
+    worker = get_worker()
+    if version != __version__:
+        raise InputError(
+            f"worker {worker.address}: has moodcurve {__version__}, here is {version}; "
+            "install the same"
+        )
+    shared = worker.plugins[name]
+    assert isinstance(shared, _Shared)
+    return function(job, *shared.values)
+
+
+def _spread(
+    client: Client, function: Callable[..., Result], jobs: Iterable[Job], *shared: Any
+) -> Iterator[tuple[Job, Result]]:
+    name = f"moodcurve-{uuid.uuid4().hex}"
+    waiting, numbers = iter(jobs), count()
+    running: dict[Future[Any], Job] = {}
+    done: list[tuple[Job, Result]] = []
+    killed: list[Job] = []
+    try:
+        with _scheduler_there(client):
+            client.register_plugin(_Shared(shared), name)
+        while True:
+            with _scheduler_there(client):
+                # The scheduler is given no more than is begun at once: it would hold all that waits
+                # behind a job that kills its worker to be suspect as well.
+                free = max(1, sum(client.nthreads().values())) - len(running)
+                for job in islice(waiting, max(0, free)):
+                    key = f"{name}-{next(numbers)}"
+                    future = client.submit(_do, function, job, name, __version__, key=key)
+                    running[future] = job
+            yield from done  # while the workers go on
+            if not running:
+                break
+            with _scheduler_there(client):
+                done = list(_results(client, running, killed))
+    finally:
+        with suppress(Exception):  # there may be no scheduler any more
+            client.cancel(list(running))
+            client.unregister_worker_plugin(name)
+    if killed:
+        raise JobsKilled(killed)
+
+
+def _results(
+    client: Client, running: dict[Future[Any], Job], killed: list[Job]
+) -> Iterator[tuple[Job, Any]]:
+    """Wait a little for results; take what is done out of `running`."""
+    try:
+        with client.as_current():
+            finished = wait(list(running), _LOOK, "FIRST_COMPLETED").done
+    except TimeoutError:
+        return
+    for future in finished:
+        job = running.pop(future)
+        try:
+            yield job, future.result()
+        except KilledWorker:
+            killed.append(job)
+
+
+@contextmanager
+def _scheduler_there(client: Client) -> Iterator[None]:
+    """Say so where the scheduler goes away in the block."""
+    try:
+        yield
+    except (CancelledError, OSError) as error:
+        if isinstance(error, OSError) and client.status == "running":
+            raise  # a job's own
+        address = client.scheduler.address if client.scheduler else ""
+        raise Unfinished(f"the Dask scheduler {address} has gone away") from None
