@@ -19,6 +19,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from multiprocessing.connection import Connection, Pipe
+from pathlib import Path
 from signal import Signals
 from types import TracebackType
 from typing import Any, Self
@@ -86,7 +87,7 @@ class Isolated:
 
     def _start(self) -> None:
         self._pipe, theirs = Pipe()
-        here = os.pathsep.join(path or os.getcwd() for path in sys.path)
+        here = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "moodcurve.library.isolated", str(theirs.fileno())],
             pass_fds=[theirs.fileno()],

@@ -89,7 +89,7 @@ def local(place: str) -> Path | None:
 
 def name_of(path: Path) -> str:
     """The place of a path on this machine."""
-    name = os.path.abspath(path)
+    name = os.path.abspath(path)  # noqa: PTH100 (links keep their names)
     try:
         name.encode()
     except UnicodeEncodeError:
@@ -185,15 +185,25 @@ def _add_url(found: Listing, url: str) -> None:
     except Exception as error:  # each of its file systems has its own; or it is not installed
         found.problems.append(InputError(f"{url}: cannot be read ({_first_line(error)})"))
         return
+    chain = url[url.find("::") :] if "::" in url else ""  # zip://::/archive.zip
     songs = [name for name in infos if not folder or Path(name).suffix.lower() in EXTENSIONS]
     for name in sorted(songs):
-        place = str(system.unstrip_protocol(name))
+        place = f"{system.unstrip_protocol(name)}{chain}"
         times = [str(infos[name][key]) for key in _TIMES if infos[name].get(key)]
         found.songs[place] = Job(place, infos[name].get("size") or 0, times[0] if times else "")
     if songs and folder:
-        found.looked.append(folder_of(str(system.unstrip_protocol(root))))
+        found.looked.append(folder_of(system.unstrip_protocol(root)))
     elif not songs:
         found.problems.append(InputError(f"{url}: no song in this folder"))
+
+
+def ending(place: str) -> str:
+    """The ending of a song's name: ".mp3"."""
+    return (
+        Path(place.partition("::")[0].partition("?")[0]).suffix
+        if "://" in place
+        else Path(place).suffix
+    )
 
 
 def _first_line(error: Exception) -> str:

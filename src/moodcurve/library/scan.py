@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 from tqdm import tqdm
 
-from moodcurve.errors import InputError
+from moodcurve.errors import InputError, Unfinished
 from moodcurve.library import trace
 from moodcurve.library.places import Job, Listing, list_songs, local
 from moodcurve.library.store import (
@@ -171,7 +171,7 @@ def compare(listing: Listing, known: pa.Table, model: str, say: Say = lambda lin
     ):
         by_content[content].append(place)
     sizes = set(same_size["size"].to_pylist())
-    moved = set()
+    moved: set[str] = set()
     for job in _progress(fresh_jobs if sizes else [], "looking for songs that moved"):
         places = by_content.get(_content(job) or "", []) if job.size in sizes else []
         if job.path in places:
@@ -257,8 +257,8 @@ def _with_killed(results: Iterable[tuple[Job, Entry]], model: str) -> Iterator[E
     try:
         for _, entry in results:
             yield entry
-    except Exception as error:
-        if not hasattr(error, "jobs"):
+    except Unfinished as error:
+        if not hasattr(error, "jobs"):  # a scheduler that has gone away
             raise
         for job in error.jobs:
             yield trace.failed(
@@ -267,7 +267,7 @@ def _with_killed(results: Iterable[tuple[Job, Entry]], model: str) -> Iterator[E
 
 
 def _batches(entries: Iterable[Entry], jobs: Sequence[Job], say: Say) -> Iterator[list[Entry]]:
-    """Entries in the batches to write, with the progress; the last one also where they break off."""
+    """Entries in batches to write, with the progress; the last also where they break off."""
     sizes = {job.path: job.size for job in jobs}
     left, begun = sum(sizes.values()), time.monotonic()
     total, count, batch, written = left, 0, [], begun

@@ -16,7 +16,7 @@ import numpy as np
 from moodcurve.errors import InputError
 from moodcurve.features import HOP
 from moodcurve.library.isolated import Crashed, Isolated
-from moodcurve.library.places import Job, local, open_url
+from moodcurve.library.places import Job, ending, local, open_url
 from moodcurve.library.store import POINTS, SONGS, VALUES, Entry
 
 if TYPE_CHECKING:
@@ -129,18 +129,19 @@ def entry_of(curve: Curve, job: Job, content: str, model: str, tags: dict[str, s
         }
     unknown = np.full(count, np.nan)
     sources = [curve] * 2 + [curve.band] * 4
-    values = {
+    columns = {
         name: np.asarray(getattr(source, name, unknown), np.float32)
         for name, source in zip(VALUES, sources, strict=True)
     }
-    return Entry(row, values)
+    return Entry(row, columns)
 
 
 def path_of(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Values (n,) at 2 Hz as `POINTS` means of equal stretches of the song, (POINTS,)."""
     area = np.concatenate([[0.0], values.cumsum()])
     edges = np.linspace(0, len(values), POINTS + 1)
-    return np.diff(np.interp(edges, np.arange(len(area)), area)) * (POINTS / len(values))
+    path: NDArray[np.float64] = np.diff(np.interp(edges, np.arange(len(area)), area))
+    return path * (POINTS / len(values))
 
 
 def sha256(path: Path, alive: Alive = lambda: None) -> str:
@@ -163,7 +164,7 @@ def read_tags(path: Path) -> dict[str, str]:
     try:
         file: Any = mutagen.File(path, easy=True)
         tags = file.tags if file is not None and file.tags is not None else {}
-        found = {}
+        found: dict[str, str] = {}
         for name, keys in _TAGS.items():
             for key in keys:
                 if key in tags:
@@ -211,7 +212,7 @@ def _at_hand(place: str, alive: Alive) -> Iterator[Path]:
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="moodcurve-") as folder:
-        path = Path(folder) / f"song{Path(place).suffix}"
+        path = Path(folder) / f"song{ending(place)}"
         with open_url(place) as source, path.open("wb") as copy:
             while chunk := source.read(_CHUNK):
                 copy.write(chunk)

@@ -55,7 +55,7 @@ def parse(text: str) -> pc.Expression:
     try:
         expression, kind = _expression(ast.parse(text.strip(), mode="eval").body)
         if kind != "condition":
-            raise _At(ast.Expression(), f"no condition; write it as {_EXAMPLE}")
+            raise _At(ast.Pass(), f"no condition; write it as {_EXAMPLE}")
     except SyntaxError as error:
         at = (error.offset or 1) - 1
         hint = "; compare with ==" if text.strip()[at : at + 1] == "=" else ""
@@ -68,7 +68,7 @@ def parse(text: str) -> pc.Expression:
 
 
 def column(name: str) -> str:
-    """The kind of a column: number, text or truth. Raises InputError where there is none so named."""
+    """The kind of a column: number, text or truth. Raises InputError where there is none."""
     if name not in COLUMNS:
         raise InputError(f"{name}: no such column; there are: {', '.join(COLUMNS)}")
     kind = SONGS.field(name).type
