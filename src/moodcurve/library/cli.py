@@ -22,6 +22,7 @@ def add_commands(commands: Any) -> None:
     kinds = library.add_subparsers(title="commands", metavar="COMMAND", required=True)
     _add_scan(kinds)
     _add_find(kinds)
+    _add_journey(kinds)
 
 
 def _add_scan(kinds: Any) -> None:
@@ -49,6 +50,34 @@ def _add_find(kinds: Any) -> None:
         "--where", metavar="CONDITION", help='such as "valence > 0.3 and arousal < -0.2"'
     )
     find.add_argument("--sort", metavar="COLUMN", help='by a column; "COLUMN desc": largest first')
+    find.add_argument(
+        "--like", metavar="SONG", help=f"the {_NEAREST} whose curves are most like that song's"
+    )
+    find.add_argument("--map", metavar="FILE", type=Path, help="draw where they lie: png, svg, pdf")
+
+
+def _add_journey(kinds: Any) -> None:
+    text = "Make a playlist that leads from one mood to another, each song close to the last."
+    journey = kinds.add_parser(
+        "journey",
+        help=text,
+        description=text,
+        epilog='A MOOD is words with commas between, or "VALENCE,AROUSAL" (--from=-0.4,-0.2).',
+    )
+    journey.set_defaults(run=_journey)
+    journey.add_argument("library", metavar="LIB", type=Path)
+    journey.add_argument("--from", metavar="MOOD", dest="start", required=True)
+    journey.add_argument("--to", metavar="MOOD", dest="end", required=True)
+    journey.add_argument("--minutes", metavar="M", type=float, required=True, help="about so long")
+    journey.add_argument("-o", "--output", metavar="FILE", type=Path, help="an .m3u8 or .jspf")
+    journey.add_argument("--map", metavar="FILE", type=Path, help="draw it: png, svg, pdf")
+    journey.add_argument(
+        "--max-jump", metavar="X", type=float, help="from a song's end to the next one's beginning"
+    )
+    journey.add_argument(
+        "--only", metavar="FOLDER", action="append", default=[], help="songs in it; may be repeated"
+    )
+    journey.add_argument("--no-artist-twice", action="store_true")
 
 
 def _scan(options: argparse.Namespace) -> int:
@@ -73,20 +102,75 @@ def _scan(options: argparse.Namespace) -> int:
 
 def _find(options: argparse.Namespace) -> int:
     _needs("pyarrow")
-    from moodcurve.library.find import find
+    from moodcurve.library.find import find, like
+    from moodcurve.library.map import write_map
 
-    _print(find(options.library, options.where, options.sort, _SHOWN))
+    if options.like and options.sort:
+        raise InputError("--like, --sort: songs like another come nearest first; leave one out")
+    library, where = options.library, options.where
+    if options.like:
+        songs = like(library, options.like, where, _NEAREST, [*_SHOWN, *_MADE_BY])
+    else:
+        songs = find(library, where, options.sort, [*_SHOWN, *_MADE_BY])
+    if options.map:
+        told = [f"{songs.num_rows:,} songs", *(["like " + options.like] if options.like else [])]
+        write_map(
+            songs.filter(songs["valence"].is_valid()),
+            options.map,
+            ", ".join([*told, *([where] if where else [])]),
+        )
+    _print(songs)
+    if options.map:
+        _note(f"wrote {options.map}")
+    return 0
+
+
+def _journey(options: argparse.Namespace) -> int:
+    _needs("pyarrow")
+    import numpy as np
+
+    from moodcurve.library import journey
+    from moodcurve.library.find import in_folders
+    from moodcurve.library.map import credit, write_map
+    from moodcurve.library.playlist import check_ending, write_playlist
+    from moodcurve.library.words import place
+
+    if options.output:
+        check_ending(options.output)
+    table = in_folders(options.library, options.only, [*journey.COLUMNS, *_SHOWN, *_MADE_BY])
+    songs = journey.songs_of(table)
+    reach = journey.reach(songs)
+    start, end = (place(mood, reach) for mood in (options.start, options.end))
+    found = journey.plan(
+        songs,
+        start,
+        end,
+        options.minutes,
+        max_jump=np.inf if options.max_jump is None else options.max_jump,
+        no_artist_twice=options.no_artist_twice,
+    )
+    chosen = table.take(found.songs)
+    title = f"From {options.start} to {options.end}"
+    told = journey.describe(found, songs)
+    if options.output:
+        write_playlist(chosen.to_pylist(), options.output, title, [told, credit(chosen)])
+    if options.map:
+        write_map(table, options.map, title, found)
+    _print(chosen)
+    _note(told)
+    for path in filter(None, (options.output, options.map)):
+        _note(f"wrote {path}")
     return 0
 
 
 _SHOWN = ["path", "valence", "arousal", "mood", "error"]
+_MADE_BY = ["model", "licence"]
 
 
 def _print(songs: pa.Table) -> None:
     """Print songs, one a line; of one that could not be traced the reason."""
     for row in songs.select(_SHOWN).to_pylist():
-        path = row["path"].replace("\\", "\\\\") if "\n" in row["path"] else row["path"]
-        path = path.replace("\n", "\\n").replace("\t", "\\t")
+        path = row["path"].replace("\n", "\\n").replace("\t", "\\t")
         if row["error"] is not None:
             print(f"{path}\t{row['error']}")
         else:
