@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN = .venv/bin
 PIP = $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: help demo test lint format benchmarks clean
+.PHONY: help demo test lint format benchmarks screenshots clean
 
 help:
 	@echo "make demo        install the light core and trace the example song"
@@ -12,6 +12,7 @@ help:
 	@echo "make lint        linter, formatter and type checker only"
 	@echo "make format      let the formatter rewrite the code"
 	@echo "make benchmarks  print the tables of benchmarks/ that need no corpus"
+	@echo "make screenshots take those of the README anew (needs chromium)"
 	@echo "make clean       remove .venv, demo/ and caches"
 
 demo: .venv/core
@@ -32,6 +33,9 @@ format: .venv/all
 benchmarks: .venv/all
 	$(BIN)/python benchmarks/predict.py
 	$(BIN)/python benchmarks/live.py
+
+screenshots: .venv/all
+	MOODCURVE_SCREENSHOTS=docs $(BIN)/python -m pytest tests/test_page.py -k screenshots
 
 clean:
 	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -6,8 +6,8 @@
 
 Cross-validates the changed preset on the same folds (some ten minutes on two cores) and prints its
 pooled figures and the paired difference to the default's, with 95 % intervals over songs: above 0
-for the RMSE, or below for the CCC, the choice was right. The average of scales, single scales and
-smoothed curves cost nothing: they are, or come of, curves that cross-validation keeps.
+for the RMSE, or below for the CCC, the choice was right. Other fusions, single scales and curves
+that are not smoothed cost nothing: they are, or come of, curves that cross-validation keeps.
 """
 
 import argparse
@@ -21,12 +21,11 @@ import numpy as np
 from cross_validation import cross_validate
 from numpy.typing import NDArray
 
-from moodcurve.context import centred_mean
 from moodcurve.corpora.folder import read_corpus
 from moodcurve.corpora.rows import LabelledRows, labelled_rows
 from moodcurve.intervals import differences, measures
 from moodcurve.model import DIMENSIONS
-from moodcurve.training.presets import Preset, preset
+from moodcurve.training.presets import SCALES, Preset, preset
 
 DEFAULT = preset("default")
 ROWS: dict[str, Preset] = {
@@ -43,22 +42,26 @@ ROWS: dict[str, Preset] = {
     "weight decay 0.1": replace(DEFAULT, settings=replace(DEFAULT.settings, weight_decay=0.1)),
     "loss: 1 - CCC": replace(DEFAULT, settings=replace(DEFAULT.settings, error="ccc")),
 }
-KEPT = ("average of scales", "scale 10", "scale 20", "scale 30", "scale 60")  # by --against
-SMOOTHED = {"smoothed over 2.5 s": 5, "smoothed over 10 s": 20}  # half-seconds
+KEPT: dict[str, tuple[str, ...]] = {  # by --against: the mean of these
+    "fused by the ELM alone, not smoothed": ("ELM",),
+    "average of scales, not smoothed": ("average of scales",),
+    "not smoothed": ("ELM", "average of scales"),
+    **{f"scale {scale} alone, not smoothed": (f"scale {scale}",) for scale in SCALES},
+}
 Curves = Sequence[NDArray[np.float64]]  # (n, 2) a song
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("corpora", nargs="*", type=Path)
-    parser.add_argument("--row", choices=[*ROWS, *KEPT, *SMOOTHED], metavar="ROW")
+    parser.add_argument("--row", choices=[*ROWS, *KEPT], metavar="ROW")
     parser.add_argument("--against", type=Path, help="the default's kept curves")
     parser.add_argument("--folds", type=int, default=7)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--list", action="store_true", help="print the rows and stop")
     options = parser.parse_args()
     if options.list:
-        print("\n".join([*ROWS, *KEPT, *SMOOTHED]))
+        print("\n".join([*ROWS, *KEPT]))
         return
     if not (options.corpora and options.row and options.against):
         parser.error("give the corpora, --row and --against (or --list)")
@@ -67,12 +70,11 @@ def main() -> None:
     with np.load(options.against, allow_pickle=False) as file:
         kept = {
             name: [file[f"{song.song.name}/{name}"] for song in songs]
-            for name in ("model", *([options.row] if options.row in KEPT else []))
+            for name in ("model", *KEPT.get(options.row, ()))
         }
     if options.row in KEPT:
-        changed = kept[options.row]
-    elif options.row in SMOOTHED:
-        changed = [centred_mean(curve, SMOOTHED[options.row]) for curve in kept["model"]]
+        several = zip(*(kept[name] for name in KEPT[options.row]), strict=True)
+        changed = [np.mean(curves, axis=0) for curves in several]
     else:
         changed = cross_validate(songs, ROWS[options.row], options.folds)[0]["model"]
     figures = {}

@@ -7,16 +7,17 @@ Songs are dealt to folds by whole groups (series); songs without group one by on
 Within a fold's training songs the preset draws its own validation sets, so what stops the networks
 and trains the ELM is never what is scored. Beside the model, on the same rows: the constant
 predictor (mean of the training labels), ridge regression on single rows (its strength chosen by
-grouped cross-validation within the training songs), each scale's networks alone, and their
-average. Then how often the band holds the label, overall and by the label's quadrant, how wide it
-is beside the constant predictor's, and how many songs are flagged as unfamiliar. The predictions
-are kept for `benchmarks/comparison.py`. With --live, on every eighth half-second of songs over
-30 s, what the model says of it when the music has been heard up to 0 and 5 s after it.
+grouped cross-validation within the training songs), each scale's networks alone, their average,
+and the ELM alone. Then how often the band holds the label, overall and by the label's quadrant,
+how wide it is beside the constant predictor's, and how many songs are flagged as unfamiliar. The
+predictions are kept for `benchmarks/comparison.py`. With --live, on every eighth half-second of
+songs over 30 s, what the model says of it when the music was heard up to 0 and 5 s after it.
 """
 
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ from moodcurve.evaluate import compare, constant, coverage, table
 from moodcurve.familiarity import STRANGE
 from moodcurve.metrics import ccc, rmse
 from moodcurve.model import DIMENSIONS, Model
-from moodcurve.predict import Rows2Curve, network_outputs
+from moodcurve.predict import Rows2Curve, fuse, network_outputs
 from moodcurve.spread import LEVEL
 from moodcurve.training.ensemble import train_on_songs
 from moodcurve.training.partitions import validation_sets
@@ -208,9 +209,10 @@ def keep(path: Path, songs: list[LabelledRows], estimates: Estimates, bands: lis
 
 
 def single_scales(model: Model, songs: list[LabelledRows]) -> Estimates:
-    """Each scale's networks, averaged over the groups; and the average of all scales (AVG)."""
+    """Each scale's networks, averaged over the groups; the average of all scales (AVG); the ELM."""
     found: Estimates = {f"scale {scale}": [] for scale in model.scales}
-    found["average of scales"] = []
+    found |= {"average of scales": [], "ELM": []}
+    elms = {d: replace(f, elm_share=1.0, smoothing=1) for d, f in model.fusions.items()}
     for song in songs:
         rows = model.inputs(song.rows)
         outputs = network_outputs(model, rows)
@@ -221,6 +223,8 @@ def single_scales(model: Model, songs: list[LabelledRows]) -> Estimates:
         for scale, output in zip(model.scales, both, strict=True):
             found[f"scale {scale}"].append(output)
         found["average of scales"].append(both.mean(axis=0))
+        fused = [fuse(elms[dimension], outputs[dimension]) for dimension in DIMENSIONS]
+        found["ELM"].append(np.column_stack(fused))
     return found
 
 

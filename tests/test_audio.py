@@ -287,6 +287,27 @@ def test_unusable_m4a(tmp_path):
     assert "not a sound file" in error(path)
 
 
+@pytest.mark.parametrize("name", ["list.m4a", "list.mp4", "list.aac"])
+def test_a_playlist_called_m4a_opens_no_other_file(tmp_path, name):
+    write_ffmpeg(tmp_path / "secret.m4a", music(), "aac")
+    (tmp_path / name).write_text("ffconcat version 1.0\nfile 'secret.m4a'\n")
+    assert "not a sound file" in error(tmp_path / name)
+
+
+def test_an_open_file_is_read_as_its_path_is(tmp_path):
+    for path in (
+        write(tmp_path / "a.flac", music()),
+        write(tmp_path / "a.mp3", music()),
+        write_ffmpeg(tmp_path / "a.m4a", music(), "aac"),
+    ):
+        with path.open("rb", buffering=0) as file:
+            file.read(100)  # from its beginning, wherever it stands
+            blocks = list(audio.read_blocks(f"other{path.suffix}", 1.0, file))
+            assert audio.sample_rate(path.name, file) == audio.sample_rate(path) == RATE
+            assert not file.closed
+        np.testing.assert_array_equal(np.concatenate(blocks), audio.read(path))
+
+
 def test_m4a_without_pyav_says_what_to_install(tmp_path, monkeypatch):
     def no_av(name, *rest):
         if name == "av":

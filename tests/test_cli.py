@@ -579,6 +579,11 @@ def corpus(tmp_path):
     return one, two
 
 
+@contextlib.contextmanager
+def workers_here(jobs, scheduler):
+    yield lambda function, jobs, *shared: ((job, function(job, *shared)) for job in jobs)
+
+
 @pytest.fixture
 def here(monkeypatch):
     """Work in this process, which is quicker than to start others."""
@@ -590,9 +595,9 @@ def here(monkeypatch):
 
     monkeypatch.setattr("moodcurve.corpora.rows.in_processes", run)
     with contextlib.suppress(ImportError):
-        from moodcurve.training import ensemble
+        import moodcurve.cluster
 
-        monkeypatch.setattr(ensemble, "in_processes", run)
+        monkeypatch.setattr(moodcurve.cluster, "workers", workers_here)
 
 
 def test_evaluate(run, bundle, corpus, out, here):

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from scipy.special import expit
 
 from moodcurve.errors import InputError
-from moodcurve.fusion import delta, elm_output, logistic, smooth, supervectors
+from moodcurve.fusion import delta, elm_output, logistic, settled, smooth, supervectors
 
 CURVES = arrays(np.float64, st.integers(1, 40), elements=st.floats(-1, 1, allow_subnormal=False))
 
@@ -81,3 +81,11 @@ def test_elm_output_far_from_zero():
 def test_elm_output_adds_the_bias():
     found = elm_output(np.zeros((1, 1)), np.zeros((1, 1)), np.full(1, math.log(4)), np.ones(1))
     np.testing.assert_allclose(found, [0.8])
+
+
+def test_settled_by_hand():
+    """A quarter of the ELM's, three of the average's; then the mean of three, fewer at the ends."""
+    elm, average = np.array([4.0, 0, 0, 8]), np.array([0.0, 4, 0, 0])
+    np.testing.assert_allclose(settled(elm, average, 0.25, 1), [1, 3, 0, 2])
+    np.testing.assert_allclose(settled(elm, average, 0.25, 3), [2, 4 / 3, 5 / 3, 1])
+    np.testing.assert_array_equal(settled(elm, average, 1.0, 1), elm)

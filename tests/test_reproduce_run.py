@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import redirect_stdout
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import replace
 from pathlib import Path
 
@@ -47,12 +47,12 @@ CLIPS, TESTS = (*range(2, 9), *range(1001, 1007)), (2001, 2002, 2003)
 def here():
     """Train in this process: it need not import torch again."""
 
-    def one_by_one(function, jobs, initializer, shared, processes):
-        initializer(*shared)
-        return map(function, jobs)
+    @contextmanager
+    def workers(jobs, scheduler):
+        yield lambda function, jobs, *shared: ((job, function(job, *shared)) for job in jobs)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run, "in_processes", one_by_one)
+        patch.setattr(run, "workers", workers)
         yield
 
 
@@ -406,12 +406,10 @@ def test_what_a_network_starts_from_and_is_trained_on(finished, findings, monkey
 
     monkeypatch.setattr(jobs, "train", train)
     job = NetworkJob("blstm", 3, 4, 20, 1, 2, 0, 4, TRAINING)
-    for number in range(2):
-        jobs.do(job, material, recipe, tmp_path, number)
-    jobs.do(NetworkJob("lstm", 1, 4, 60, 1, 2), material, recipe, tmp_path, 0)
-    jobs.do(
-        NetworkJob("autoencoder", 2, 4, 20, pretraining=TRAINING), material, recipe, tmp_path, 0
-    )
+    lstm = NetworkJob("lstm", 1, 4, 60, 1, 2)
+    autoencoder = NetworkJob("autoencoder", 2, 4, 20, pretraining=TRAINING)
+    for seed, each in enumerate([job, job, lstm, autoencoder]):
+        jobs.do(jobs.task(each, recipe, tmp_path), material, recipe, tmp_path, seed)
     (start, training, validation, settings), (other, *_), lstm, autoencoder = calls
     lower = network_of(NetworkJob("autoencoder", 2, 4, 20, pretraining=TRAINING), finished[0])
     for name in ("weights", "bias", "recurrent", "peepholes"):
@@ -441,11 +439,11 @@ def test_interrupted_between_networks(deam, finished, monkeypatch, tmp_path):
     """After two of four: the other two are trained then, and the table is that of the whole run."""
     started = []
 
-    def do(job, *arguments):
+    def do(task, *arguments):
         if len(started) == 2:
             raise KeyboardInterrupt
-        started.append(job.name)
-        jobs.do(job, *arguments)
+        started.append(str(task))
+        return jobs.do(task, *arguments)
 
     monkeypatch.setattr(run, "do", do)
     assert reproduce(deam[0], tmp_path / "run", "--only", "search")[0] == 130
@@ -503,7 +501,9 @@ def test_what_is_deleted_is_repeated_and_nothing_else(deam, finished, monkeypatc
     (folder / ".456.part.csv").write_bytes(b"half")
     before = {path: path.stat().st_mtime_ns for path in (folder / "networks").glob("*.npz")}
     done = []
-    monkeypatch.setattr(run, "do", lambda job, *rest: (done.append(job.name), jobs.do(job, *rest)))
+    monkeypatch.setattr(
+        run, "do", lambda task, *rest: done.append(str(task)) or jobs.do(task, *rest)
+    )
     assert reproduce(deam[0], folder)[0] == 0
     assert sorted(done) == sorted(names)
     assert all(p.stat().st_mtime_ns == t for p, t in before.items() if ".123" not in p.name)

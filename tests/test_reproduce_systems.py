@@ -14,7 +14,15 @@ from moodcurve.elm import ELMRegressor
 from moodcurve.network import Network, to_arrays
 from moodcurve.predict import scale_outputs
 from moodcurve.reproduce import plan, systems
-from moodcurve.reproduce.jobs import NetworkJob, RegressionJob, do, network_of, path_of
+from moodcurve.reproduce.jobs import (
+    NetworkJob,
+    RegressionJob,
+    do,
+    network_of,
+    path_of,
+    task,
+    write,
+)
 from moodcurve.reproduce.recipes import RECIPES
 from moodcurve.reproduce.split import TRAINING, Material
 from moodcurve.reproduce.systems import Results
@@ -254,7 +262,7 @@ def test_a_nested_network_does_not_know_the_set_it_is_about(results, tmp_path, l
     other = replace(results.material, development=tuple(development))
     weights = []
     for material, run in ((results.material, tmp_path / "one"), (other, tmp_path / "two")):
-        do(job, material, RECIPE, run, 0)
+        write(job, do(task(job, RECIPE, run), material, RECIPE, run, 0), run)
         weights.append(to_arrays(network_of(job, run)))
     same = [np.array_equal(weights[0][key], weights[1][key]) for key in weights[0]]
     assert all(same) == (left_out == 2)

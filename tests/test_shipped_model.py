@@ -58,6 +58,8 @@ def test_its_manifest():
         "moodcurve",
         "features",
         "scales",
+        "elm_share",
+        "smoothing",
         "contexts",
         "joint",
         "groups",

@@ -11,6 +11,8 @@ a file may show only where it happens.
 import os
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,8 @@ MIN_SECONDS = 0.5  # one row of features
 # What `find_songs` picks from folders.
 _FFMPEG = (".m4a", ".aac", ".mp4")  # what libsndfile cannot decode
 EXTENSIONS = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".opus", ".aiff", ".aif", *_FFMPEG)
+# FFmpeg would take a playlist of other files, or of addresses, for a song.
+_ONLY_SOUND_FILES = {"format_whitelist": "aac,mov,mp4,m4a,3gp,3g2,mj2", "protocol_whitelist": ""}
 _RATES = (4_000, 768_000)  # Hz; outside, it is the header that is wrong
 _SLACK_SECONDS = 0.2  # headers of good files are off by a few codec frames
 _AGAIN = "copy or download it again"
@@ -32,19 +36,26 @@ _AGAIN = "copy or download it again"
 Chunks = Iterator[tuple[int, np.ndarray]]  # (sample rate in Hz, (n, channels) float32)
 
 
-def read_blocks(path: str | Path, block_seconds: float = 10.0) -> Iterator[np.ndarray]:
+def read_blocks(
+    path: str | Path, block_seconds: float = 10.0, file: FileIO | None = None
+) -> Iterator[np.ndarray]:
     """Decode a sound file to blocks of shape (n,), mono float32 at 44.1 kHz, nominally in [-1, 1].
 
-    Blocks hold about `block_seconds` each; joined, they are the song, whatever their size.
+    Blocks hold about `block_seconds` each; joined, they are the song, whatever their size. Where
+    `file` is given, it is the file, open and read from its beginning; `path` is then but its name.
 
     Raises InputError for a file that is missing, empty, no sound, shorter than 0.5 s, cut off or
     damaged (as far as its format lets one know), at an implausible rate, or that holds NaN or
     infinity; and for m4a, aac and mp4 where PyAV is not installed.
     """
     path = Path(path)
-    _check_file(path)
     decode = _decode_ffmpeg if path.suffix.lower() in _FFMPEG else _decode_soundfile
-    yield from convert(str(path), decode(path, block_seconds))
+    with _opened(path) if file is None else nullcontext(file) as opened:
+        opened.seek(0)
+        if not opened.read(1):
+            raise InputError(f"{path}: empty (0 bytes); {_AGAIN}")
+        opened.seek(0)
+        yield from convert(str(path), decode(path, opened, block_seconds))
 
 
 def read(path: str | Path) -> np.ndarray:
@@ -52,17 +63,22 @@ def read(path: str | Path) -> np.ndarray:
     return np.concatenate(list(read_blocks(path)))
 
 
-def sample_rate(path: str | Path) -> int:
-    """The rate in Hz of a sound file that `read_blocks` reads, as its header says it."""
-    if Path(path).suffix.lower() in _FFMPEG:
-        import av
+def sample_rate(path: str | Path, file: FileIO | None = None) -> int:
+    """The rate in Hz of a sound file that `read_blocks` reads, as its header says it.
 
-        with av.open(str(path)) as container:
-            return int(container.streams.audio[0].rate)
-    import soundfile
+    `path` and `file` as for `read_blocks`.
+    """
+    path = Path(path)
+    with _opened(path) if file is None else nullcontext(file) as opened:
+        opened.seek(0)
+        if path.suffix.lower() in _FFMPEG:
+            import av
 
-    with Path(path).open("rb") as file:
-        return int(soundfile.info(file).samplerate)
+            with av.open(opened, options=_ONLY_SOUND_FILES) as container:
+                return int(container.streams.audio[0].rate)
+        import soundfile
+
+        return int(soundfile.info(opened).samplerate)
 
 
 def resample(audio: np.ndarray, sample_rate: int) -> np.ndarray:
@@ -110,18 +126,15 @@ def _songs_in(folder: Path) -> list[Path]:
     return sorted(filter(is_song, folder.rglob("*")))
 
 
-def _check_file(path: Path) -> None:
+def _opened(path: Path) -> FileIO:
     if path.is_dir():
         raise InputError(f"{path}: a folder, not a sound file; give a file in it")
     try:
-        with path.open("rb") as file:
-            empty = not file.read(1)
+        return path.open("rb", buffering=0)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file; check the path") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check its rights") from None
-    if empty:
-        raise InputError(f"{path}: empty (0 bytes); {_AGAIN}")
 
 
 def convert(name: str, chunks: Chunks) -> Iterator[np.ndarray]:
@@ -160,39 +173,35 @@ def convert(name: str, chunks: Chunks) -> Iterator[np.ndarray]:
         yield stream.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
-def _decode_soundfile(path: Path, block_seconds: float) -> Chunks:
+def _decode_soundfile(path: Path, file: FileIO, block_seconds: float) -> Chunks:
     import soundfile
 
-    with path.open("rb", buffering=0) as file:
-        # By its descriptor, where the system lets one: a Ctrl-C during a call back into Python is
-        # lost.
-        source = file if os.name == "nt" else file.fileno()
+    # By its descriptor, where the system lets one: a Ctrl-C during a call back into Python is lost.
+    source = file if os.name == "nt" else file.fileno()
+    try:
+        sound = soundfile.SoundFile(source, closefd=False)
+    except (soundfile.SoundFileError, TypeError):  # TypeError: headerless .raw
+        raise InputError(_not_sound(path)) from None
+    with sound:
+        rate, done = sound.samplerate, 0
+        promised = _promised_seconds(file, sound)
+        _check_header(path, sound, promised)
         try:
-            sound = soundfile.SoundFile(source, closefd=False)
-        except (soundfile.SoundFileError, TypeError):  # TypeError: headerless .raw
-            raise InputError(_not_sound(path)) from None
-        with sound:
-            rate, done = sound.samplerate, 0
-            promised = _promised_seconds(path, sound)
-            _check_header(path, sound, promised)
-            try:
-                while len(chunk := sound.read(_frames(block_seconds, rate), "float32", True)):
-                    done += len(chunk)
-                    yield rate, chunk
-            except soundfile.SoundFileError:
-                raise InputError(_damaged(path, done / rate)) from None
-            if promised is not None:
-                _check_complete(path, done / rate, promised)
-            elif done == sound.frames and file.tell() < 0.98 * path.stat().st_size:
-                # libsndfile stops at its own guess of an mp3's length.
-                raise InputError(
-                    f"{path}: its header lacks its length, only {done / rate:.1f} s decode; "
-                    "convert it again"
-                )
-            elif sound.format.startswith("MP") and mp3.ends_within_a_frame(path):
-                raise InputError(
-                    f"{path}: cut off after {done / rate:.1f} s, within a frame; {_AGAIN}"
-                )
+            while len(chunk := sound.read(_frames(block_seconds, rate), "float32", True)):
+                done += len(chunk)
+                yield rate, chunk
+        except soundfile.SoundFileError:
+            raise InputError(_damaged(path, done / rate)) from None
+        if promised is not None:
+            _check_complete(path, done / rate, promised)
+        elif done == sound.frames and file.tell() < 0.98 * os.fstat(file.fileno()).st_size:
+            # libsndfile stops at its own guess of an mp3's length.
+            raise InputError(
+                f"{path}: its header lacks its length, only {done / rate:.1f} s decode; "
+                "convert it again"
+            )
+        elif sound.format.startswith("MP") and mp3.ends_within_a_frame(file):
+            raise InputError(f"{path}: cut off after {done / rate:.1f} s, within a frame; {_AGAIN}")
 
 
 def _check_header(path: Path, sound: Any, promised: float | None) -> None:
@@ -206,7 +215,7 @@ def _check_header(path: Path, sound: Any, promised: float | None) -> None:
         raise InputError(f"{path}: cut off after {seconds:.1f} s; {_AGAIN}")
 
 
-def _decode_ffmpeg(path: Path, block_seconds: float) -> Chunks:
+def _decode_ffmpeg(path: Path, file: FileIO, block_seconds: float) -> Chunks:
     try:
         import av
     except ImportError:
@@ -215,7 +224,7 @@ def _decode_ffmpeg(path: Path, block_seconds: float) -> Chunks:
         ) from None
     errors = (av.error.FFmpegError, ValueError)  # ValueError: layout or rate changes midway
     try:
-        container = av.open(str(path))
+        container = av.open(file, options=_ONLY_SOUND_FILES)
     except errors:
         raise InputError(_not_sound(path)) from None
     with container:
@@ -253,11 +262,11 @@ def _frames(seconds: float, rate: int) -> int:
     return max(1, round(seconds * rate))
 
 
-def _promised_seconds(path: Path, sound: Any) -> float | None:
+def _promised_seconds(file: FileIO, sound: Any) -> float | None:
     """Return the length that the header promises, None where it does not."""
     seconds: float = sound.frames / sound.samplerate
     if sound.format.startswith("MP"):
-        return seconds if mp3.counts_frames(path) else None
+        return seconds if mp3.counts_frames(file) else None
     # libsndfile takes the length of wav, aiff, au and caf from the bytes that are there, and only
     # its log tells what the header says: "data : 3528000 (should be 1763978)".
     log = re.search(

@@ -111,10 +111,26 @@ def _parser() -> argparse.ArgumentParser:
     live.add_argument("--rate", metavar="R", type=int, help="of raw PCM, in Hz; wav says its own")
     live.add_argument("--channels", metavar="C", type=int, help="of raw PCM; wav says its own")
 
+    serve = command("serve", _serve, "Look, listen and annotate in the browser, on this machine.")
+    serve.add_argument("folder", nargs="?", metavar="FOLDER", type=Path, help="songs to pick from")
+    serve.add_argument("--port", metavar="P", type=int, default=8765, help="8765; 0: a free one")
+    serve.add_argument("--open", action="store_true", help="open the browser as well")
+    serve.add_argument(
+        "--host",
+        metavar="H",
+        default="127.0.0.1",
+        help="else only this machine reaches it; 0.0.0.0: the whole network does, with a token",
+    )
+    serve.add_argument(
+        "--corpus", metavar="DIR", type=Path, help="annotate songs; for `train` (made if need be)"
+    )
+    serve.add_argument("--model", default="default", help="a name (see `models`) or a folder")
+
     train = command("train", _train, "Train a model on folders of labelled songs.")
     train.add_argument("corpora", nargs="+", metavar="CORPUS", type=Path, help="corpus folders")
     train.add_argument("-o", "--output", metavar="MODEL", type=Path, required=True)
     train.add_argument("--preset", default="default", help="default, paper-2016, ...")
+    _add_workers(train)
 
     evaluate = command("evaluate", _evaluate, "Measure a model on a corpus.")
     evaluate.add_argument("model", metavar="MODEL", help="a name (see `models`) or a folder")
@@ -132,7 +148,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     reproduce.add_argument("--preset", default="paper-2016", help="paper-2016, quick or smoke")
     reproduce.add_argument("--only", metavar="TABLE", help="make one table: table1, nested, ...")
-    reproduce.add_argument("--jobs", metavar="N", type=int, help="processes; else one a core")
+    _add_workers(reproduce)
     reproduce.add_argument(
         "--full", metavar="DIR", type=Path, help="full-length development songs to pretrain on"
     )
@@ -155,6 +171,13 @@ def _parser() -> argparse.ArgumentParser:
     command("models", _models, "List the installed models: trained on what, measured how.")
     add_currennt(commands)
     return parser
+
+
+def _add_workers(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--jobs", metavar="N", type=int, help="processes; else one a core")
+    command.add_argument(
+        "--scheduler", metavar="ADDRESS", help="use the workers of this Dask cluster instead"
+    )
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -288,21 +311,44 @@ def _blocks(options: argparse.Namespace) -> Iterator[np.ndarray]:
     return convert("standard input", read_pipe(pipe, options.rate, options.channels))
 
 
+def _serve(options: argparse.Namespace) -> int:
+    try:
+        from moodcurve.web.serve import serve
+    except ImportError as error:
+        raise InputError(f"serve needs {error.name}; run: pip install 'moodcurve[web]'") from None
+    serve(
+        _say,
+        model=options.model,
+        host=options.host,
+        port=options.port,
+        open_browser=options.open,
+        folder=options.folder,
+        corpus=options.corpus,
+    )
+    return OK
+
+
 def _train(options: argparse.Namespace) -> int:
     from moodcurve.model import check_writable, save
 
     with training_parts():
+        from moodcurve.cluster import check_workers, workers
         from moodcurve.training.ensemble import learned, train_model
         from moodcurve.training.presets import preset
     from moodcurve.corpora.doubts import check_labels
     from moodcurve.corpora.layouts import open_corpus
 
     chosen = preset(options.preset)
+    check_workers(options.jobs, options.scheduler)
     check_writable(options.output)
     corpora = [open_corpus(folder) for folder in options.corpora]
     for note in (*(note for corpus in corpora for note in corpus.notes), *check_labels(corpora)):
         _note(note)
-    model = train_model(corpora, chosen, options.output.name)
+    try:
+        with workers(options.jobs, options.scheduler) as distribute:
+            model = train_model(corpora, chosen, options.output.name, distribute)
+    except Unfinished as error:
+        raise Unfinished(f"{error}; nothing is written yet: start the same command again") from None
     save(model, options.output)
     _say(f"{learned(model)}\nwrote {options.output}")
     return OK
@@ -310,11 +356,11 @@ def _train(options: argparse.Namespace) -> int:
 
 def _reproduce(options: argparse.Namespace) -> int:
     with training_parts():
+        from moodcurve.cluster import check_workers
         from moodcurve.reproduce.run import reproduce
     if options.output is None and not options.dry_run:
         raise InputError("reproduce needs a folder for its run: give -o RUN (or --dry-run)")
-    if options.jobs is not None and options.jobs < 1:
-        raise InputError(f"--jobs {options.jobs}: give at least 1")
+    check_workers(options.jobs, options.scheduler)
     reproduce(
         options.corpus,
         None if options.dry_run else options.output,
@@ -322,7 +368,8 @@ def _reproduce(options: argparse.Namespace) -> int:
         only=options.only,
         labels=options.labels,
         full=options.full,
-        processes=options.jobs or os.cpu_count() or 1,
+        processes=options.jobs,
+        scheduler=options.scheduler,
         say=_say,
     )
     return OK

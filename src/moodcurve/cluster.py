@@ -1,7 +1,7 @@
 """Long work, spread over processes of this machine or over a Dask cluster of many.
 
-    with workers(jobs=4) as spread:  # or workers(scheduler="tcp://head:8786")
-        for job, result in spread(function, jobs, *shared):
+    with workers(jobs=4) as distribute:  # or workers(scheduler="tcp://head:8786")
+        for job, result in distribute(function, jobs, *shared):
             ...
 
 `function(job, *shared)` runs on a worker. What is `shared` is sent to each worker once, to those
@@ -57,8 +57,8 @@ _LOCAL = {
 }
 
 
-class Spread(Protocol):
-    """Spreads function(job, *shared) over workers; yields (job, result), the first done first.
+class Distribute(Protocol):
+    """Distributes function(job, *shared) over workers; yields (job, result), the first done first.
 
     There are never more jobs under way than workers have threads, so that `jobs` may be endless.
     What a job raises is raised here.
@@ -82,8 +82,16 @@ class JobsKilled(Unfinished):
         self.jobs = jobs
 
 
+def check_workers(jobs: int | None, scheduler: str | None) -> None:
+    """Raise InputError where `workers` would, as far as that can be told without starting any."""
+    if jobs is not None and scheduler is not None:
+        raise InputError("--jobs and --scheduler: give one of them")
+    if jobs is not None and jobs < 1:
+        raise InputError(f"--jobs {jobs}: give at least 1")
+
+
 @contextmanager
-def workers(jobs: int | None = None, scheduler: str | None = None) -> Iterator[Spread]:
+def workers(jobs: int | None = None, scheduler: str | None = None) -> Iterator[Distribute]:
     """Start `jobs` worker processes here, one a core by default, or use those of a `scheduler`.
 
     Those here are of one thread each, share the memory of the machine evenly, are started again
@@ -92,17 +100,22 @@ def workers(jobs: int | None = None, scheduler: str | None = None) -> Iterator[S
 
     Raises InputError where the scheduler cannot be reached or has no workers.
     """
-    if jobs is not None and scheduler is not None:
-        raise InputError("--jobs and --scheduler: give one of them")
-    if jobs is not None and jobs < 1:
-        raise InputError(f"--jobs {jobs}: give at least 1")
+    check_workers(jobs, scheduler)
     with silence_logging_cmgr(logging.CRITICAL):
         if scheduler is not None:
             with _connected(scheduler) as client:
-                yield partial(_spread, client)
+                yield partial(_distribute, client)
         else:
             with _local(jobs or os.cpu_count() or 1) as cluster, _client(cluster) as client:
-                yield partial(_spread, client)
+                yield partial(_distribute, client)
+
+
+def one_a_core(
+    function: Callable[..., Result], jobs: Iterable[Job], *shared: Any
+) -> Iterator[tuple[Job, Result]]:
+    """Distribute over workers of this machine, one a core, that end with the work."""
+    with workers() as distribute:
+        yield from distribute(function, jobs, *shared)
 
 
 @contextmanager
@@ -156,7 +169,7 @@ def _reason(error: Exception) -> str:
 
 
 class _Shared(WorkerPlugin):
-    """What the jobs of one `spread` have in common, kept by each worker."""
+    """What the jobs of one `distribute` have in common, kept by each worker."""
 
     def __init__(self, values: Sequence[Any]):
         self.values = values
@@ -174,7 +187,7 @@ def _do(function: Callable[..., Result], job: Job, name: str, version: str) -> R
     return function(job, *shared.values)
 
 
-def _spread(
+def _distribute(
     client: Client, function: Callable[..., Result], jobs: Iterable[Job], *shared: Any
 ) -> Iterator[tuple[Job, Result]]:
     name = f"moodcurve-{uuid.uuid4().hex}"
@@ -200,9 +213,10 @@ def _spread(
             with _scheduler_there(client):
                 done = list(_results(client, running, killed))
     finally:
-        with suppress(Exception):  # there may be no scheduler any more
-            client.cancel(list(running))
-            client.unregister_worker_plugin(name)
+        if client.status == "running":  # else there is no scheduler any more
+            with suppress(OSError):
+                client.cancel(list(running))
+                client.unregister_worker_plugin(name)
     if killed:
         raise JobsKilled(killed)
 

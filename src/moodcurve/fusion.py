@@ -112,6 +112,23 @@ def elm_output(x: Array, weights: Array, bias: Array, beta: Array) -> Array:
     return output
 
 
+def settled(elm: Array, average: Array, elm_share: float, smoothing: int) -> Array:
+    """Return the fused curve: between the ELM's and the plain average of the networks, smoothed.
+
+    Least squares draws the ELM's uncertain values to the middle, the average errs the other way.
+
+    Parameters
+    ----------
+    elm, average : (n,)
+        what both say of a song
+    elm_share
+        of the ELM, 0 .. 1; 1 in the paper
+    smoothing
+        half-seconds, an odd number, of a moving average; 1 in the paper: none
+    """
+    return smooth(elm_share * elm + (1 - elm_share) * average, smoothing)
+
+
 def logistic(a: Array) -> Array:
     """Return 1 / (1 + exp(-a)), in [0, 1], without overflow for any a."""
     tanh: Array = np.tanh(0.5 * a)

@@ -31,6 +31,7 @@ FORMAT = 3
 DEFAULT = "default"
 DIMENSIONS = ("valence", "arousal")
 _MANIFEST, _WEIGHTS = "manifest.json", "weights.npz"
+_SETTLED = ("elm_share", "smoothing")  # of both fusions alike
 _JOINT, _FAMILIARITY = "both", "familiarity/"  # prefixes of arrays
 
 
@@ -39,7 +40,8 @@ class Fusion:
     """What predicts one dimension: groups of networks, one network a scale, and their ELM.
 
     The supervectors of each group's networks go through the ELM, and the groups' fused
-    predictions are averaged (paper, section 3.5; the paper has two groups, here any number).
+    predictions are averaged (paper, section 3.5; the paper has two groups, here any number), then
+    `fusion.settled`.
     Networks may be both dimensions': then the two fusions have the same `groups`, and `output` says
     which of the networks' outputs is this dimension's.
     """
@@ -49,6 +51,8 @@ class Fusion:
     elm_bias: Array  # (N,)
     elm_beta: Array  # (N,)
     output: int = 0
+    elm_share: float = 1.0
+    smoothing: int = 1  # half-seconds
     spread: Spread | None = None  # of the errors; None where nobody measured them
 
 
@@ -169,6 +173,7 @@ def save(model: Model, folder: Path) -> None:
         "scales": list(model.scales),
         "contexts": list(model.contexts),
         "joint": model.joint,
+        **{key: getattr(model.fusions[DIMENSIONS[0]], key) for key in _SETTLED},
         "groups": len(model.fusions[DIMENSIONS[0]].groups),
         "limit": model.limit,
         **model.about,
@@ -271,6 +276,7 @@ def load(model: str | Path = DEFAULT) -> Model:
                 _part(arrays, f"{dimension}/"),
                 groups[whose[dimension]],
                 number if manifest["joint"] else 0,
+                **{key: manifest[key] for key in _SETTLED},
             )
             for number, dimension in enumerate(DIMENSIONS)
         },
@@ -289,12 +295,16 @@ def _groups(
 
 
 def _fusion(
-    own: Mapping[str, np.ndarray], groups: tuple[tuple[Network, ...], ...], output: int
+    own: Mapping[str, np.ndarray],
+    groups: tuple[tuple[Network, ...], ...],
+    output: int,
+    **settled: Any,
 ) -> Fusion:
     spread = None
     if "spread_weights" in own:
         spread = Spread(own["spread_weights"], own["spread_squares"], own["spread_factors"])
-    return Fusion(groups, own["elm_weights"], own["elm_bias"], own["elm_beta"], output, spread)
+    elm = own["elm_weights"], own["elm_bias"], own["elm_beta"]
+    return Fusion(groups, *elm, output, spread=spread, **settled)
 
 
 def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

@@ -3,7 +3,7 @@
 Frame headers as in ISO/IEC 11172-3 and 13818-3 (MPEG audio, layer III).
 """
 
-from pathlib import Path
+from io import BufferedReader, FileIO
 
 # kbit/s by index, for MPEG-1 and for MPEG-2 and 2.5; index 0 is "free format", unknown here.
 _BIT_RATES = {
@@ -14,25 +14,36 @@ _SAMPLE_RATES = (44_100, 48_000, 32_000)  # Hz, MPEG-1; half of it for 2, a quar
 _MPEG_1, _MPEG_2, _MPEG_25 = 3, 2, 0  # the header's two bits
 
 
-def counts_frames(path: Path) -> bool:
-    """Tell whether an mp3 carries its frame count; elsewhere libsndfile's is a guess."""
-    with path.open("rb") as file:
-        file.seek(_tag_length(file.read(10)))
-        first_frame = file.read(1024)
+def counts_frames(file: FileIO) -> bool:
+    """Tell whether an mp3 carries its frame count; elsewhere libsndfile's is a guess.
+
+    The file's position stays what it was.
+    """
+    position = file.tell()
+    file.seek(0)
+    file.seek(_tag_length(file.read(10)))
+    first_frame = file.read(1024)
+    file.seek(position)
     return any(mark in first_frame for mark in (b"Xing", b"Info", b"VBRI"))
 
 
-def ends_within_a_frame(path: Path) -> bool:
+def ends_within_a_frame(file: FileIO) -> bool:
     """Tell whether the file breaks off before its last frame ends, as a cut one does.
 
     Goes from frame to frame; where something else than a frame follows, such as a tag at the end,
-    the answer is no.
+    the answer is no. Leaves the file anywhere.
     """
-    content = path.read_bytes()
-    position = _tag_length(content[:10])
-    while length := _frame_length(content[position : position + 4]):
-        position += length
-    return position > len(content)
+    size, reader = file.seek(0, 2), BufferedReader(file, 1 << 16)
+    try:
+        reader.seek(0)
+        position = _tag_length(reader.read(10))
+        reader.seek(position)
+        while length := _frame_length(reader.read(4)):
+            position += length
+            reader.seek(position)
+        return position > size
+    finally:
+        reader.detach()  # whoever opened the file closes it
 
 
 def _tag_length(head: bytes) -> int:

@@ -17,7 +17,7 @@ from moodcurve.curve import Band, Curve
 from moodcurve.errors import InputError
 from moodcurve.familiarity import STRANGE, nearest
 from moodcurve.features import COLUMNS, FEATURE_NAMES
-from moodcurve.fusion import elm_output, supervectors
+from moodcurve.fusion import elm_output, settled, supervectors
 from moodcurve.model import DEFAULT, DIMENSIONS, Fusion, Model, load
 from moodcurve.network import Array, Network, forward_all
 from moodcurve.rows import all_rows_of
@@ -161,12 +161,12 @@ def fuse(fusion: Fusion, outputs: NDArray[np.float64]) -> NDArray[np.float64]:
     """One dimension's prediction from its networks' outputs (G, S, n): (n,), not yet clipped.
 
     The outputs of each group become supervectors, the supervectors go through the ELM, and the
-    groups' fused predictions are averaged (paper, sections 2.3 and 3.5).
+    groups' fused predictions are averaged (paper, sections 2.3 and 3.5); then `settled`.
     """
     elm = fusion.elm_weights, fusion.elm_bias, fusion.elm_beta
-    fused = [elm_output(supervectors(group), *elm) for group in outputs]
-    mean: NDArray[np.float64] = np.mean(fused, axis=0, dtype=np.float64)
-    return mean
+    fused = np.stack([elm_output(supervectors(group), *elm) for group in outputs])
+    curves = fused.mean(axis=0, dtype=np.float64), outputs.mean(axis=(0, 1), dtype=np.float64)
+    return settled(*curves, fusion.elm_share, fusion.smoothing).astype(np.float64)
 
 
 def groups_outputs(

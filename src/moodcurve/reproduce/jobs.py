@@ -2,7 +2,8 @@
 
 A job's file holds what was trained and what it says of every song that it may be asked about, so
 that the tables are made from files alone. Jobs know nothing of one another, except that a network
-with pretrained layers reads its autoencoder's file.
+with pretrained layers begins with its autoencoder's. They may be done on machines that do not see
+the run's folder; what they come to is written by the one that does.
 """
 
 import json
@@ -10,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 import numpy as np
@@ -92,21 +93,51 @@ def checkpoint_of(job: Job, run: Path) -> Path:
     return run / "under_way" / f"{job.name}.npz"
 
 
-def do(job: Job, material: Material, recipe: Recipe, run: Path, seed: int) -> None:
-    """Do a job and write its log, then its file: where that is, the job is done.
+class Task(NamedTuple):
+    """A job, and the network that its pretrained layers come from, if any."""
 
-    A network that was under way when the run was killed goes on from its last whole epoch.
+    job: Job
+    pretrained: Network | None
+
+    def __str__(self) -> str:
+        return self.job.name
+
+
+class Done(NamedTuple):
+    """What a job has come to: the arrays of its file, the lines of its log."""
+
+    arrays: dict[str, Values]
+    log: Sequence[Mapping[str, Any]]
+
+
+def task(job: Job, recipe: Recipe, run: Path) -> Task:
+    """What must be known to do a job; reads its autoencoder's file, which must be there."""
+    if isinstance(job, NetworkJob) and job.pretraining and job.family != "autoencoder":
+        return Task(job, network_of(autoencoder_of(job, recipe), run))
+    return Task(job, None)
+
+
+def do(task: Task, material: Material, recipe: Recipe, run: Path | None, seed: int) -> Done:
+    """Do a job.
+
+    With a `run`, a network that was under way when the run was killed goes on from its last whole
+    epoch, and can be gone on with.
     """
+    job = task.job
     rng = np.random.default_rng([seed, crc32(job.name.encode())])
     if isinstance(job, RegressionJob):
-        arrays, log = _regress(job, material, recipe)
-    else:
-        arrays, log = _train(job, material, recipe, run, rng)
+        return _regress(job, material, recipe)
+    checkpoint = checkpoint_of(job, run) if run else None
+    return _train(job, task.pretrained, material, recipe, checkpoint, rng)
+
+
+def write(job: Job, done: Done, run: Path) -> None:
+    """Write a job's log, then its file: where that is, the job is done."""
     path = path_of(job, run)
     with replacing(path.with_suffix(".jsonl")) as part:
-        part.write_text("".join(json.dumps(line) + "\n" for line in log), encoding="utf-8")
+        part.write_text("".join(json.dumps(line) + "\n" for line in done.log), encoding="utf-8")
     with replacing(path) as part:
-        np.savez(part, allow_pickle=False, **arrays)
+        np.savez(part, allow_pickle=False, **done.arrays)
     checkpoint_of(job, run).unlink(missing_ok=True)
 
 
@@ -118,11 +149,15 @@ def network_of(job: NetworkJob, run: Path) -> Network:
 
 
 def _train(
-    job: NetworkJob, material: Material, recipe: Recipe, run: Path, rng: np.random.Generator
-) -> tuple[dict[str, Values], Sequence[Mapping[str, Any]]]:
+    job: NetworkJob,
+    pretrained: Network | None,
+    material: Material,
+    recipe: Recipe,
+    checkpoint: Path | None,
+    rng: np.random.Generator,
+) -> Done:
     features = material.mean.shape[0]
     start = _initial(job, features, recipe.preset.sigma, rng)
-    checkpoint = checkpoint_of(job, run)
     if job.dimension is None or job.partition is None:
         songs = material.pretraining[str(job.pretraining)]
         network, log = train(
@@ -130,8 +165,8 @@ def _train(
         )
         predictions = {}
     else:
-        if job.pretraining:
-            start = with_pretrained(start, network_of(autoencoder_of(job, recipe), run))
+        if pretrained:
+            start = with_pretrained(start, pretrained)
         network, log = train(
             start,
             sequences(training_songs(job, material), job.dimension, job.scale),
@@ -144,7 +179,7 @@ def _train(
         say = partial(_say, network, job.scale)
         predictions = _predictions(say, material, job.partition, job.without)
     named = {f"network/{key}": array for key, array in to_arrays(network).items()}
-    return {**named, **predictions}, log
+    return Done({**named, **predictions}, log)
 
 
 def autoencoder_of(job: NetworkJob, recipe: Recipe) -> NetworkJob:
@@ -196,9 +231,7 @@ def _predictions(
     }
 
 
-def _regress(
-    job: RegressionJob, material: Material, recipe: Recipe
-) -> tuple[dict[str, Values], Sequence[Mapping[str, Any]]]:
+def _regress(job: RegressionJob, material: Material, recipe: Recipe) -> Done:
     rows = [song.rows for song in material.development]
     labels = [song.labels[:, job.dimension] for song in material.development]
     grid: Sequence[Mapping[str, Any]] = MLR_GRID
@@ -212,4 +245,4 @@ def _regress(
         for point, error in zip(grid, errors, strict=True)
     ]
     arrays = {**fitted.to_arrays(), **_predictions(fitted.predict, material, None, None)}
-    return arrays, log
+    return Done(arrays, log)

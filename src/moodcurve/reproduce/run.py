@@ -1,5 +1,7 @@
 """The experiment as a folder: what it is, what is done of it, its tables.
 
+The folder is written here alone, as jobs are done; only workers on this machine see it.
+
     config.json      what the run is; another corpus, preset or version is refused
     networks/        one file a job, and its log, a line of JSON an epoch
     under_way/       jobs that were interrupted
@@ -10,9 +12,10 @@ Deleting a file repeats that piece of work.
 """
 
 import json
+import os
 import textwrap
 from collections.abc import Callable, Sequence
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import nullcontext
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -21,12 +24,13 @@ from typing import Any
 from tqdm import tqdm
 
 from moodcurve import __version__, features
+from moodcurve.cluster import Distribute, one_a_core, workers
 from moodcurve.corpora.folder import Corpus
 from moodcurve.corpora.layouts import open_corpus
-from moodcurve.errors import InputError
+from moodcurve.errors import InputError, Unfinished
 from moodcurve.files import check_folder, replacing
 from moodcurve.reproduce import plan
-from moodcurve.reproduce.jobs import Job, do, path_of
+from moodcurve.reproduce.jobs import Done, Job, Task, do, path_of, task, write
 from moodcurve.reproduce.recipes import Recipe, recipe
 from moodcurve.reproduce.report import write_tables
 from moodcurve.reproduce.split import (
@@ -39,7 +43,6 @@ from moodcurve.reproduce.split import (
     split_songs,
 )
 from moodcurve.training.loop import one_thread
-from moodcurve.workers import in_processes
 
 SEED = 0
 
@@ -52,7 +55,8 @@ def reproduce(
     only: str | None,
     labels: str,
     full: Path | None,
-    processes: int,
+    processes: int | None,
+    scheduler: str | None,
     say: Callable[[str], None],
 ) -> None:
     """Run the experiment of Li et al. 2016 on a corpus, or go on with it, and write its tables.
@@ -64,11 +68,13 @@ def reproduce(
         only: the one table to make; None makes all.
         labels: which scale of labels a DEAM release is read with, "release" or "me2015".
         full: a folder with full-length recordings to pretrain on, or None.
-        processes: networks trained at the same time.
+        processes: networks trained at the same time on this machine; None is one a core.
+        scheduler: the address of a Dask cluster that trains them instead, or None.
         say: prints text.
 
     Raises:
-        InputError: for an unusable corpus, or a run folder of something else.
+        InputError: for an unusable corpus, a run folder of something else, or no scheduler there.
+        Unfinished: where work stops half-way; the folder has what is done.
     """
     chosen, asked = recipe(preset), plan.tables(only)
     from_labels = set(asked) <= set(plan.FROM_LABELS)
@@ -82,17 +88,20 @@ def reproduce(
     needed = plan.jobs(set(asked), chosen, split)
     done = {j.name for stage in needed for j in stage if run and path_of(j, run).exists()}
     say(_wrapped(_songs(corpus, split, full)))
-    say(_wrapped(plan.describe(preset, asked, split, done, processes)))
+    at_once = 1 if scheduler else processes or os.cpu_count() or 1
+    say(_wrapped(plan.describe(preset, asked, split, done, at_once)))
     if not run:
         return
-    material = None
-    if not from_labels:
-        material = prepare(split, chosen.preset.limit, full_songs)
-        config["rows"] = fingerprint(split, material)
-        _check(run, config)
-    _begin(run, config)
-    if material:
-        _work(needed, split, material, chosen, run, processes)
+    material, all_done = None, len(done) == sum(map(len, needed))
+    with nullcontext(one_a_core) if all_done else workers(processes, scheduler) as distribute:
+        if not from_labels:
+            material = prepare(split, chosen.preset.limit, full_songs)
+            config["rows"] = fingerprint(split, material)
+            _check(run, config)
+        _begin(run, config)
+        if material:
+            checkpoints = None if scheduler else run
+            _work(needed, split, material, chosen, run, checkpoints, distribute)
     for text in write_tables(asked, run, corpus, split, material, chosen, full):
         say("\n" + text)
     say(f"wrote {run}: each table as .csv, .txt and .tex")
@@ -170,10 +179,15 @@ def _check(run: Path, config: dict[str, Any]) -> None:
 
 
 def _begin(run: Path, config: dict[str, Any]) -> None:
-    for part in [*run.glob(".*.part*"), *run.glob("*/.*.part*")]:
-        part.unlink()  # left by a run that was killed while it wrote
+    _clear(run)
     with replacing(run / "config.json") as path:
         path.write_text(json.dumps(config, indent=1) + "\n", encoding="utf-8")
+
+
+def _clear(run: Path) -> None:
+    """Delete what a run or a worker that was killed has left half-written."""
+    for part in [*run.glob(".*.part*"), *run.glob("*/.*.part*")]:
+        part.unlink()
 
 
 def _work(
@@ -182,7 +196,8 @@ def _work(
     material: Material,
     chosen: Recipe,
     run: Path,
-    processes: int,
+    checkpoints: Path | None,
+    distribute: Distribute,
 ) -> None:
     """Do what is not done yet, the longest jobs of a stage first."""
     clock = plan.Clock(chosen, split)
@@ -195,31 +210,19 @@ def _work(
         count = 0
         for stage in left:
             ordered = sorted(stage, key=lambda job: (-costs[job], job.name))
-            shared = (material, chosen, run)
+            tasks = (task(job, chosen, run) for job in ordered)
             try:
-                for job, _ in zip(
-                    ordered, in_processes(_do, ordered, _start, shared, processes), strict=True
-                ):
+                for (job, _), done in distribute(_do, tasks, material, chosen, checkpoints):
+                    write(job, done, run)
                     count += 1
                     bar.set_description_str(f"{count}/{len(costs)} jobs", refresh=False)
                     bar.update(costs[job])
-            except BrokenProcessPool:
-                raise InputError(
-                    f"{run}: a process was killed, perhaps for want of memory; start the same "
-                    "command again, with fewer --jobs: what is done is kept"
-                ) from None
+            except Unfinished as error:
+                kept = f"what is done is kept in {run}: start the same command again to go on"
+                raise Unfinished(f"{error}; {kept}") from None
+    _clear(run)
 
 
-_shared: tuple[Material, Recipe, Path]
-
-
-def _start(*shared: Any) -> None:
-    """Begin a process: one thread of computation in each."""
-    global _shared
-    _shared = shared
+def _do(task: Task, material: Material, chosen: Recipe, checkpoints: Path | None) -> Done:
     one_thread()
-
-
-def _do(job: Job) -> None:
-    material, chosen, run = _shared
-    do(job, material, chosen, run, SEED)
+    return do(task, material, chosen, checkpoints, SEED)

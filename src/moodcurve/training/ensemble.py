@@ -15,13 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from moodcurve.cluster import Distribute, one_a_core
 from moodcurve.context import in_context
 from moodcurve.corpora.folder import Corpus, Song
 from moodcurve.corpora.rows import LabelledRows, labelled_rows
 from moodcurve.elm import ELMRegressor
 from moodcurve.errors import InputError
 from moodcurve.features import COLUMNS, FEATURE_NAMES, WINDOW
-from moodcurve.fusion import supervectors
+from moodcurve.fusion import settled, supervectors
 from moodcurve.metrics import rmse
 from moodcurve.model import DIMENSIONS, Fusion, Model
 from moodcurve.network import Array, Network
@@ -33,7 +34,6 @@ from moodcurve.training.loop import Sequences, one_thread, train
 from moodcurve.training.network import initial_network
 from moodcurve.training.partitions import Indices, validation_sets
 from moodcurve.training.presets import SCALES, Preset
-from moodcurve.workers import in_processes
 
 UNKNOWN_LICENCE = "not stated; the terms of the training data may apply"
 
@@ -49,8 +49,13 @@ class Job:
     scale: int
     partition: int
 
+    def __str__(self) -> str:
+        return f"the network of scale {self.scale}, partition {self.partition}"
 
-def train_model(corpora: Sequence[Corpus], preset: Preset, name: str) -> Model:
+
+def train_model(
+    corpora: Sequence[Corpus], preset: Preset, name: str, distribute: Distribute | None = None
+) -> Model:
     """Train on the songs of several corpora; see `train_on_songs`.
 
     Raises InputError for a corpus given twice: its songs would be trained and validated on.
@@ -60,7 +65,8 @@ def train_model(corpora: Sequence[Corpus], preset: Preset, name: str) -> Model:
         if folders.count(folder) > 1:
             raise InputError(f"{folder}: given twice; name each corpus once")
     songs = labelled_rows([song for corpus in corpora for song in corpus.songs])
-    return train_on_songs(songs, preset, name, [corpus.name for corpus in corpora])
+    names = [corpus.name for corpus in corpora]
+    return train_on_songs(songs, preset, name, names, distribute=distribute)
 
 
 def train_on_songs(
@@ -70,17 +76,18 @@ def train_on_songs(
     corpora: Sequence[str],
     licence: str = UNKNOWN_LICENCE,
     seed: int = 0,
+    distribute: Distribute | None = None,
 ) -> Model:
-    """Train a model, one network a process at a time, as many at once as there are cores.
+    """Train a model, one network a worker at a time; without `distribute`, one worker a core.
 
-    The same seed gives the same model whatever the number of processes. `corpora` are named in
+    The same seed gives the same model whatever the number of workers. `corpora` are named in
     the manifest. Raises InputError where the songs are too few for the preset's partitions.
     """
     model = without_networks(songs, preset)
     standard = [replace(s, rows=model.inputs(s.rows)) for s in songs]
     rng = np.random.default_rng(seed)
     sets = partitions([s.song for s in songs], preset, rng)
-    groups = _train_groups(standard, sets, preset, seed)
+    groups = _train_groups(standard, sets, preset, seed, distribute)
     familiarity, distances = fit_familiarity([s.rows for s in standard], sets)
     fused = {}
     for d, dimension in enumerate(DIMENSIONS):
@@ -112,12 +119,16 @@ def without_networks(songs: Sequence[LabelledRows], preset: Preset) -> Model:
 
 
 def _train_groups(
-    songs: Sequence[LabelledRows], sets: Sequence[Indices], preset: Preset, seed: int
+    songs: Sequence[LabelledRows],
+    sets: Sequence[Indices],
+    preset: Preset,
+    seed: int,
+    distribute: Distribute | None,
 ) -> dict[int | None, tuple[tuple[Network, ...], ...]]:
     """The groups, a partition each, of each dimension's networks; of both dimensions' at None."""
     whose = (None,) if preset.joint else (0, 1)
     jobs = [Job(d, scale, p) for scale in SCALES[::-1] for d in whose for p in range(len(sets))]
-    networks = dict(_train_all(jobs, songs, sets, preset, seed))
+    networks = dict(_train_all(jobs, songs, sets, preset, seed, distribute))
     return {
         d: tuple(tuple(networks[Job(d, scale, p)] for scale in SCALES) for p in range(len(sets)))
         for d in whose
@@ -161,30 +172,22 @@ def moments(songs: Sequence[LabelledRows]) -> tuple[Array, Array]:
     return rows.mean(axis=0).astype(np.float32), deviation.astype(np.float32)
 
 
-# What the jobs of a worker process have in common; set once as it starts.
-_shared: tuple[Sequence[LabelledRows], Sequence[Indices], Preset, int]
-
-
-def _start(*shared: Any) -> None:
-    global _shared
-    _shared = shared
-    one_thread()
-
-
 def _train_all(
     jobs: Sequence[Job],
     songs: Sequence[LabelledRows],
     sets: Sequence[Indices],
     preset: Preset,
     seed: int,
+    distribute: Distribute | None,
 ) -> Iterator[tuple[Job, Network]]:
-    networks = in_processes(_train_one, jobs, _start, (songs, sets, preset, seed))
-    bar = tqdm(networks, "training", len(jobs), unit=" networks", disable=None, leave=False)
-    yield from zip(jobs, bar, strict=True)
+    networks = (distribute or one_a_core)(_train_one, jobs, songs, sets, preset, seed)
+    yield from tqdm(networks, "training", len(jobs), unit=" networks", disable=None, leave=False)
 
 
-def _train_one(job: Job) -> Network:
-    songs, sets, preset, seed = _shared
+def _train_one(
+    job: Job, songs: Sequence[LabelledRows], sets: Sequence[Indices], preset: Preset, seed: int
+) -> Network:
+    one_thread()
     which = len(DIMENSIONS) if job.dimension is None else job.dimension
     rng = np.random.default_rng([seed, which, job.scale, job.partition])
     held = set(sets[job.partition].tolist())
@@ -235,13 +238,19 @@ def song_weights(songs: Sequence[LabelledRows], balance: float) -> NDArray[np.fl
 
 
 class _HeldOut(NamedTuple):
-    """What a group says of one of its own validation songs, m labelled half-seconds."""
+    """What a group says of one of its own validation songs, n half-seconds."""
 
     song: int
     partition: int
-    outputs: NDArray[np.float64]  # (1, S, m)
-    vectors: NDArray[np.float64]  # (m, 3 S), supervectors
-    labels: NDArray[np.float64]  # (m,)
+    outputs: NDArray[np.float64]  # (S, n)
+    vectors: NDArray[np.floating[Any]]  # (n, 3 S), supervectors
+    labels: NDArray[np.float64]  # (n,), NaN where there is none
+
+    @property
+    def there(self) -> NDArray[np.bool_]:
+        """Where there is a label, m of the n half-seconds."""
+        there: NDArray[np.bool_] = ~np.isnan(self.labels)
+        return there
 
 
 def _held_out(
@@ -257,16 +266,8 @@ def _held_out(
         for number in members:
             song = songs[number]
             said = groups_outputs((group,), SCALES, song.rows)[..., output]
-            there = ~np.isnan(song.labels[:, dimension])
-            found.append(
-                _HeldOut(
-                    int(number),
-                    p,
-                    said[..., there],
-                    supervectors(said[0])[there],
-                    song.labels[there, dimension].astype(np.float64),
-                )
-            )
+            labels = song.labels[:, dimension].astype(np.float64)
+            found.append(_HeldOut(int(number), p, said[0], supervectors(said[0]), labels))
     return found
 
 
@@ -296,18 +297,25 @@ def _fuse(
     """
 
     def fit(members: Sequence[_HeldOut]) -> ELMRegressor:
-        weights = [np.full(len(h.labels), len(h.labels) ** -preset.balance) for h in members]
-        counts = np.concatenate(weights)
+        sizes = [h.there.sum() for h in members]
+        counts = np.concatenate([np.full(n, float(n) ** -preset.balance) for n in sizes])
         elm = ELMRegressor(preset.elm_nodes, preset.elm_ridge, random_state=seed)
-        labels = np.concatenate([h.labels for h in members])
-        return elm.fit(np.concatenate([h.vectors for h in members]), labels, counts / counts.mean())
+        labels = np.concatenate([h.labels[h.there] for h in members])
+        vectors = np.concatenate([h.vectors[h.there] for h in members])
+        return elm.fit(vectors, labels, counts / counts.mean())
 
     others = [fit([h for h in held if h.partition != p] or held) for p in range(len(groups))]
-    values = [others[h.partition].predict(h.vectors) for h in held]
-    errors = {h.song: v - h.labels for h, v in zip(held, values, strict=True)}
-    spread = fit_spread(errors, {h.song: h.outputs for h in held}, distances)
+
+    def fused(h: _HeldOut) -> NDArray[np.floating]:
+        elm, average = others[h.partition].predict(h.vectors), h.outputs.mean(axis=0)
+        return settled(elm, average, preset.elm_share, preset.smoothing)[h.there]
+
+    values, labels = [fused(h) for h in held], [h.labels[h.there] for h in held]
+    outputs = {h.song: h.outputs[np.newaxis, :, h.there] for h in held}
+    errors = {h.song: v - y for h, v, y in zip(held, values, labels, strict=True)}
+    spread = fit_spread(errors, outputs, distances)
     elm = fit(held)
-    y, o = np.concatenate([h.labels for h in held]), np.concatenate([h.outputs[0].T for h in held])
+    y, o = np.concatenate(labels), np.concatenate([said[0].T for said in outputs.values()])
     figures = {f"scale {scale}": rmse(y, o[:, s]) for s, scale in enumerate(SCALES)}
     figures["fused"] = rmse(y, np.concatenate(values))
     figures["constant"] = rmse(y, np.full_like(y, y.mean()))
@@ -318,11 +326,13 @@ def _fuse(
             elm.bias_.astype(np.float32),
             elm.beta_.astype(np.float32),
             output,
+            preset.elm_share,
+            preset.smoothing,
         ),
         spread,
         values,
-        [h.labels for h in held],
-        [spread.deviation(h.outputs, distances[h.song]) for h in held],
+        labels,
+        [spread.deviation(said, distances[song]) for song, said in outputs.items()],
         {key: round(float(value), 4) for key, value in figures.items()},
     )
 

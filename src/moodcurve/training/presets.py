@@ -22,6 +22,7 @@ class Preset:
         share: of the songs in each validation set.
         limit: standardised features are clipped to +-limit; None leaves them as they are.
         elm_nodes, elm_ridge: of the fusion; ridge 0 is the plain pseudo-inverse.
+        elm_share, smoothing: of the fusion, see `fusion.settled`.
         left_out: names of the features that the networks do not see.
         contexts: half-seconds over which harmony is heard, see `context.in_context`.
         joint: one network for both dimensions instead of one each.
@@ -38,6 +39,8 @@ class Preset:
     limit: float | None
     elm_nodes: int
     elm_ridge: float
+    elm_share: float = 1.0
+    smoothing: int = 1
     left_out: tuple[str, ...] = ()
     contexts: tuple[int, ...] = ()
     joint: bool = False
@@ -76,6 +79,8 @@ PRESETS: Mapping[str, Preset] = {
         limit=5.0,
         elm_nodes=50,
         elm_ridge=1.0,
+        elm_share=0.5,
+        smoothing=21,
         left_out=ILL_CONDITIONED,
         contexts=(20, 240),
         joint=True,
