@@ -76,6 +76,7 @@ def _travel(axes: Any, songs: pa.Table, journey: Journey) -> None:
         axes.annotate(
             str(number), start, (4, 4), textcoords="offset points", fontsize=9, fontweight="bold"
         )
+    axes.scatter(*starts.T, s=14, color=_SONG, zorder=3)
     axes.plot([], [], color=_SONG, linewidth=1.6, label="song, from beginning to end")
     axes.plot([], [], color="0.3", linewidth=0.8, linestyle=":", label="from song to song")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3, frameon=False, fontsize=9)

@@ -96,10 +96,13 @@ def scan(
     the same scan again does the rest. Raises InputError where another scan holds the library, where
     none of the sources can be read or where the library cannot be written.
     """
+    if jobs is not None and jobs < 1:
+        raise InputError(f"--jobs {jobs}: give at least 1")
     model = model if model in installed() else str(find(model).resolve())
     wanted = trace.model_id(model)
     listing = list_songs(sources)
-    if not listing.songs and not listing.missing and not listing.looked:
+    known_place = (folder / "songs").is_dir()  # else there is nothing that could be gone
+    if not listing.songs and not (known_place and (listing.missing or listing.looked)):
         raise listing.problems[0]
     with locked(folder):
         damaged = mend(folder)
@@ -108,8 +111,8 @@ def scan(
         plan = compare(listing, known_songs(folder), wanted, say)
         rewrite(folder, plan)
         failed = 0
-        with _spread(len(plan.todo), jobs, scheduler) as spread:
-            results = spread(trace.trace_isolated, plan.todo, model, tracer, patience)
+        with _workers(len(plan.todo), jobs, scheduler) as distribute:
+            results = distribute(trace.trace_isolated, plan.todo, model, tracer, patience)
             for batch in _batches(_with_killed(results, wanted), plan.todo, say):
                 for entry in batch:
                     if entry.row["model"] != wanted:
@@ -234,8 +237,8 @@ def merge(folder: Path) -> None:
 
 
 @contextmanager
-def _spread(count: int, jobs: int | None, scheduler: str | None) -> Iterator[Any]:
-    """What spreads the work: a Dask cluster; or this process, for one job at a time."""
+def _workers(count: int, jobs: int | None, scheduler: str | None) -> Iterator[Any]:
+    """What distributes the work: a Dask cluster; or this process, for one job at a time."""
     if count == 0 or (jobs == 1 and scheduler is None):
         try:
             yield lambda function, jobs, *shared: ((job, function(job, *shared)) for job in jobs)
@@ -248,8 +251,8 @@ def _spread(count: int, jobs: int | None, scheduler: str | None) -> Iterator[Any
         raise InputError(
             "several workers need dask; run: pip install 'moodcurve[cluster]', or give --jobs 1"
         ) from None
-    with workers(jobs, scheduler) as spread:
-        yield spread
+    with workers(jobs, scheduler) as distribute:
+        yield distribute
 
 
 def _with_killed(results: Iterable[tuple[Job, Entry]], model: str) -> Iterator[Entry]:
