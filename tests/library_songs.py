@@ -21,7 +21,7 @@ from moodcurve.audio import SAMPLE_RATE
 from moodcurve.errors import InputError
 from moodcurve.library.scan import scan
 from moodcurve.library.store import read_part, read_songs, write_part
-from moodcurve.library.trace import entry_of, failed, model_id, sha256
+from moodcurve.library.trace import entry_of, failed, model_id, sha256, trace
 
 
 def make_songs(folder, count, seconds=1.0):
@@ -75,6 +75,30 @@ def hostile(task, alive):
     return quick(task, alive)
 
 
+def replaced_once(task, alive):
+    """As `trace`, of a song that gets another content in the middle of the first try."""
+    return _replaced(task, alive, lambda done: not done)
+
+
+def restless(task, alive):
+    """As `trace`, of a song that never is at rest."""
+    return _replaced(task, alive, lambda done: True)
+
+
+def _replaced(task, alive, when):
+    path = Path(task[0].path)
+
+    def replace():
+        done = path.with_suffix(".done")
+        if when(done.exists()):
+            count = int(done.read_text()) + 1 if done.exists() else 1
+            done.write_text(str(count))
+            soundfile.write(path, tone(1.0, 500.0 + count), SAMPLE_RATE)
+        alive()
+
+    return trace(task, replace)
+
+
 def content_of(lib):
     """All that a library holds, in the order of paths: to compare libraries."""
     songs = read_songs(lib).sort_by("path").to_pylist()
@@ -115,7 +139,9 @@ if __name__ == "__main__":  # SOURCE LIB JOBS-OR-SCHEDULER TRACER
     source, lib, where, tracer = sys.argv[1:]
     spread = {"scheduler": where} if ":" in where else {"jobs": int(where)}
     import library_songs
+    import moodcurve.library.scan
 
+    moodcurve.library.scan.PART = 3  # so that there is always something being written
     try:
         tally = scan([source], Path(lib), **spread, tracer=getattr(library_songs, tracer))
     except InputError as error:

@@ -3,7 +3,7 @@
     with Isolated() as isolated:
         try:
             result = isolated.call(function, argument, patience=60)
-        except Crashed as error:
+        except (Crashed, Hung) as error:
             ...
 
 `function(argument, alive)` calls `alive()` now and then; what gives no sign for `patience` seconds
@@ -24,9 +24,19 @@ from signal import Signals
 from types import TracebackType
 from typing import Any, Self
 
+from moodcurve.errors import InputError
+
 
 class Crashed(Exception):
-    """The process ended, or was killed because it hung, before it had a result."""
+    """The process ended before it had a result; `how`, such as "SIGSEGV"."""
+
+    def __init__(self, how: str):
+        super().__init__(f"decoding it crashed ({how})")
+        self.how = how
+
+
+class Hung(Exception):
+    """The process gave no sign of life and was killed."""
 
 
 class Isolated:
@@ -52,10 +62,9 @@ class Isolated:
     ) -> Any:
         """The result of function(argument, alive) in the process; what it raises is raised here.
 
-        `patience`: seconds without a sign of life. Raises Crashed with the reason.
+        `patience`: seconds without a sign of life. Raises Crashed or Hung.
         """
-        if self._process is None:
-            self._start()
+        self.start()
         try:
             self._pipe.send((function, argument))
             while self._pipe.poll(patience):
@@ -65,13 +74,32 @@ class Isolated:
                 if kind == "result":
                     return what
         except (EOFError, ConnectionError):
-            raise Crashed(f"decoding it crashed ({self.end()})") from None
+            raise Crashed(self.end()) from None
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt):
                 self.end()
             raise
         self.end()
-        raise Crashed(f"decoding it hangs (no sign of life for {patience:g} s)")
+        raise Hung(f"decoding it hangs (no sign of life for {patience:g} s)")
+
+    def start(self) -> None:
+        """Start the process, unless there is one. Raises InputError where that cannot be."""
+        if self._process is not None:
+            return
+        self._pipe, theirs = Pipe()
+        here = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "moodcurve.library.isolated", str(theirs.fileno())],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                env={**os.environ, "PYTHONPATH": here},
+                start_new_session=True,  # a Ctrl-C is for the parent, which ends this
+            )
+        except OSError as error:
+            raise InputError(f"{sys.executable}: cannot be started ({error.strerror})") from None
+        finally:
+            theirs.close()
 
     def end(self) -> str:
         """End the process, if there is one; returns how it ended."""
@@ -85,23 +113,12 @@ class Isolated:
         code = process.wait()
         return Signals(-code).name if code < 0 else f"exit code {code}"
 
-    def _start(self) -> None:
-        self._pipe, theirs = Pipe()
-        here = os.pathsep.join(path or str(Path.cwd()) for path in sys.path)
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "moodcurve.library.isolated", str(theirs.fileno())],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            env={**os.environ, "PYTHONPATH": here},
-            start_new_session=True,  # a Ctrl-C is for the parent, which ends this
-        )
-        theirs.close()
-
 
 def _serve(pipe: Any) -> None:
     """Make the calls that come through the pipe until it ends."""
     while True:
         function, argument = pipe.recv()
+        pipe.send(("alive", None))  # the imports are done
         try:
             answer = "result", function(argument, lambda: pipe.send(("alive", None)))
         except Exception as error:

@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from moodcurve.errors import InputError, Unfinished
 from moodcurve.library import trace
-from moodcurve.library.places import Job, Listing, list_songs, local
+from moodcurve.library.places import Job, Listing, list_songs
 from moodcurve.library.store import (
     FILE,
     PART,
@@ -109,6 +109,8 @@ def scan(
         if damaged:
             say(f"{damaged} damaged parts of the library; their songs are traced again")
         plan = compare(listing, known_songs(folder), wanted, say)
+        if not listing.songs and not plan.gone:
+            raise listing.problems[0]
         rewrite(folder, plan)
         failed = 0
         with _workers(len(plan.todo), jobs, scheduler) as distribute:
@@ -176,7 +178,7 @@ def compare(listing: Listing, known: pa.Table, model: str, say: Say = lambda lin
     sizes = set(same_size["size"].to_pylist())
     moved: set[str] = set()
     for job in _progress(fresh_jobs if sizes else [], "looking for songs that moved"):
-        places = by_content.get(_content(job) or "", []) if job.size in sizes else []
+        places = by_content.get(trace.content_of(job) or "", []) if job.size in sizes else []
         if job.path in places:
             source = job.path
         elif left := [place for place in places if place in gone - moved]:
@@ -304,15 +306,6 @@ def _clock(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
-
-
-def _content(job: Job) -> str | None:
-    """The hash of a file of this machine; None for others, and where it cannot be read."""
-    path = local(job.path)
-    try:
-        return trace.sha256(path) if path else None
-    except InputError:
-        return None  # the worker will say so
 
 
 def _columns(listing: Listing) -> Iterator[pa.Array]:

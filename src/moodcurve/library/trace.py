@@ -15,7 +15,7 @@ import numpy as np
 
 from moodcurve.errors import InputError
 from moodcurve.features import HOP
-from moodcurve.library.isolated import Crashed, Isolated
+from moodcurve.library.isolated import Crashed, Hung, Isolated
 from moodcurve.library.places import Job, ending, local, open_url
 from moodcurve.library.store import POINTS, SONGS, VALUES, Entry
 
@@ -47,21 +47,31 @@ _own = threading.local()  # of each thread of a worker: its isolated process
 
 
 def trace_isolated(job: Job, model: str, tracer: Tracer, patience: float = PATIENCE) -> Entry:
-    """Trace a song in a process of its own; an entry with the reason where that fails."""
-    reason, isolated = "", _isolated()
-    for _ in range(TRIES):
+    """Trace a song in a process of its own; an entry with the reason where that fails.
+
+    Raises InputError where there can be no such process.
+    """
+    isolated, name = _isolated(), model_id(model)
+    isolated.start()
+    for left in reversed(range(TRIES)):
         try:
             entry: Entry = isolated.call(tracer, (job, model), patience)
             return entry
         except InputError as error:
-            return failed(job, model_id(model), str(error).removeprefix(f"{job.path}: "))
-        except Changed as error:
-            reason = str(error)
+            return failed(job, name, str(error).removeprefix(f"{job.path}: "))
+        except Hung as error:
+            return failed(job, name, f"{error}; convert the song", content_of(job))
         except Crashed as error:
-            reason = f"{error}, {TRIES} times; convert the song"
+            if not left:  # SIGKILL comes from outside: it may go well another day
+                content = None if error.how == "SIGKILL" else content_of(job)
+                reason = f"{error}, {TRIES} times; convert the song"
+                return failed(job, name, reason, content)
+        except Changed as error:
+            if not left:
+                return failed(job, name, str(error))
         except Exception as error:  # a bug, or no memory: this song fails, not the scan
-            return failed(job, model_id(model), f"{type(error).__name__}: {error}")
-    return failed(job, model_id(model), reason)
+            return failed(job, name, f"{type(error).__name__}: {error}")
+    raise AssertionError("each try ends")
 
 
 def end_isolated() -> None:
@@ -155,6 +165,15 @@ def sha256(path: Path, alive: Alive = lambda: None) -> str:
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror}); check its rights") from None
     return digest.hexdigest()
+
+
+def content_of(job: Job) -> str | None:
+    """The hash of a file of this machine; None for others, and where it cannot be read."""
+    path = local(job.path)
+    try:
+        return sha256(path) if path else None
+    except InputError:
+        return None  # whoever traces it will say so
 
 
 def read_tags(path: Path) -> dict[str, str]:

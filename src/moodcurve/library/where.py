@@ -52,16 +52,18 @@ def parse(text: str) -> pc.Expression:
     a value that a song does not have holds for no song. Raises InputError with the position of what
     is wrong.
     """
+    text = text.strip().replace("\n", " ")
     try:
-        expression, kind = _expression(ast.parse(text.strip(), mode="eval").body)
+        expression, kind = _expression(ast.parse(text, mode="eval").body)
         if kind != "condition":
             raise _At(ast.Pass(), f"no condition; write it as {_EXAMPLE}")
     except SyntaxError as error:
-        at = (error.offset or 1) - 1
-        hint = "; compare with ==" if text.strip()[at : at + 1] == "=" else ""
+        at = error.offset - 1 if error.offset else len(text)
+        hint = "; compare with ==" if text[at : at + 1] == "=" else ""
         raise _error(text, at, f"not understood{hint}") from None
     except _At as error:
-        raise _error(text, error.column, str(error)) from None
+        at = len(text.encode()[: error.column].decode())  # Python counts bytes there
+        raise _error(text, at, str(error)) from None
     except (RecursionError, MemoryError, ValueError):
         raise InputError("--where: too deeply nested, or no text; make it simpler") from None
     return expression
@@ -160,8 +162,6 @@ def _number(node: ast.AST) -> Any:
     return expression
 
 
-def _error(text: str, column: int, reason: str) -> InputError:
-    text = text.strip()
-    here = text.encode()[:column].decode(errors="ignore")  # Python counts bytes
-    rest = text[len(here) : len(here) + 20] or "the end"
-    return InputError(f"--where, position {len(here) + 1} ({rest!r}): {reason}")
+def _error(text: str, at: int, reason: str) -> InputError:
+    rest = text[at : at + 20] or "the end"
+    return InputError(f"--where, position {at + 1} ({rest!r}): {reason}")
