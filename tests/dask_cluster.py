@@ -25,9 +25,9 @@ def own_address() -> str | None:
 
 
 @contextmanager
-def started(*command: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
-    """Run `dask COMMAND` until the end of the block; its workers find moodcurve and the tests."""
-    paths = [str(Path(moodcurve.__file__).parents[1]), str(Path(__file__).parent)]
+def started(*command: str, folder: Path, tests: bool = False) -> Iterator[subprocess.Popen[str]]:
+    """Run `dask COMMAND` until the end of the block; it finds moodcurve, and the tests if asked."""
+    paths = [str(Path(moodcurve.__file__).parents[1])] + tests * [str(Path(__file__).parent)]
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join(paths),
         "DASK_DISTRIBUTED__SCHEDULER__HTTP__ROUTES": "[]",
@@ -57,9 +57,9 @@ def scheduler(folder: Path, host: str = LOOPBACK) -> Iterator[tuple[str, subproc
 
 
 @contextmanager
-def worker(address: str, folder: Path) -> Iterator[subprocess.Popen[str]]:
+def worker(address: str, folder: Path, tests: bool = True) -> Iterator[subprocess.Popen[str]]:
     """Run a worker of one thread, started again by its nanny where it dies."""
     options = ["--nthreads", "1", "--no-dashboard"]
-    with started("worker", address, *options, folder=folder) as process:
+    with started("worker", address, *options, folder=folder, tests=tests) as process:
         next(line for line in process.stderr if "Registered to:" in line)
         yield process

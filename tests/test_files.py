@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from moodcurve.errors import InputError
+from moodcurve.errors import InputError, Unfinished
 from moodcurve.files import check_folder, replacing
 
 
@@ -47,8 +47,8 @@ def test_whatever_stops_the_writing_leaves_the_old_file_alone(tmp_path, failure)
 
 def test_a_full_disk_is_an_input_error(tmp_path):
     path = tmp_path / "x.txt"
-    message = r"x\.txt: cannot be written \(No space left on device\); choose another place$"
-    with pytest.raises(InputError, match=message), replacing(path) as part:
+    message = r"x\.txt: cannot be written \(No space left on device\); make room$"
+    with pytest.raises(Unfinished, match=message), replacing(path) as part:
         part.write_text("ha")
         raise OSError(errno.ENOSPC, "No space left on device")
     assert names(tmp_path) == []

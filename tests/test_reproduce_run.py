@@ -1,6 +1,7 @@
 """The whole experiment, tiny: run once, its tables read by many tests; then stopped and resumed."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -16,11 +17,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dask_cluster import LOOPBACK, own_address, scheduler, worker
 from deam_folder import make_deam
 
 pytest.importorskip("torch", reason="training needs moodcurve[train]")
 
-from moodcurve import Rows2Curve
+from moodcurve import Rows2Curve, cluster
 from moodcurve.cli import main
 from moodcurve.corpora.feature_files import read_features
 from moodcurve.corpora.layouts import open_corpus
@@ -535,6 +537,116 @@ def test_killed_and_begun_again_with_other_jobs(deam, finished, tmp_path):
     assert all(path.stat().st_mtime_ns == written for path, written in before.items())
     same_table(folder, finished, "table1")
     assert (folder / "table1.txt").read_bytes() == (finished[0] / "table1.txt").read_bytes()
+
+
+# On workers that die, a cluster that goes away, a disk that is full
+
+real_do = run._do
+
+
+def deadly(task, *shared):
+    """Do a task; kill the worker at the one named, always or while the file is not there."""
+    once = os.environ.get("DEADLY_ONCE")
+    if str(task) == os.environ["DEADLY"] and not (once and Path(once).exists()):
+        if once:
+            Path(once).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return real_do(task, *shared)
+
+
+@pytest.fixture
+def on_workers(monkeypatch):
+    """Train by workers, as the program does; there is a job that can kill them."""
+    name = next(iter(plan.search(SMOKE, 0).values())).name
+    monkeypatch.setattr(run, "workers", cluster.workers)
+    monkeypatch.setattr(run, "_do", deadly)
+    monkeypatch.setenv("DEADLY", name)
+    return name
+
+
+def test_a_killed_worker_changes_nothing(on_workers, deam, finished, monkeypatch, tmp_path):
+    monkeypatch.setenv("DEADLY_ONCE", str(tmp_path / "died"))
+    code, _ = reproduce(deam[0], tmp_path / "run", "--only", "search", "--jobs", "2")
+    assert (code, (tmp_path / "died").exists()) == (0, True)
+    same_table(tmp_path / "run", finished, "search")
+
+
+def test_a_job_that_kills_its_workers_is_named(on_workers, deam, finished, tmp_path, capsys):
+    """The other jobs' networks are kept; where it does no harm the run goes on."""
+    folder = tmp_path / "run"
+    assert reproduce(deam[0], folder, "--only", "search", "--jobs", "1")[0] == 1
+    message = capsys.readouterr().err
+    assert message.startswith(f"moodcurve: error: {on_workers}: killed each worker")
+    assert f"what is done is kept in {folder}: start the same command again" in message
+    assert message.count("\n") == 1
+    names = {path.stem for path in (folder / "networks").glob("*.npz")}
+    assert len(names) == 3
+    assert on_workers not in names
+    assert not (folder / "search.csv").exists()
+    os.environ["DEADLY"] = ""
+    code, printed = reproduce(deam[0], folder, "--only", "search", "--jobs", "1")
+    assert code == 0
+    assert "3 of 4 are done" in printed
+    same_table(folder, finished, "search")
+
+
+def test_a_scheduler_that_goes_away(on_workers, deam, finished, monkeypatch, tmp_path, capsys):
+    """After the first network; the workers of another do the rest, over the machine's network."""
+    folder, host = tmp_path / "run", own_address() or LOOPBACK
+    monkeypatch.setenv("DEADLY", "")
+    with scheduler(tmp_path, host) as (address, process), worker(address, tmp_path):
+
+        def write_once(*arguments):
+            jobs.write(*arguments)
+            process.kill()
+
+        with monkeypatch.context() as patch:
+            patch.setattr(run, "write", write_once)
+            options = ("--only", "search", "--scheduler", address)
+            assert reproduce(deam[0], folder, *options)[0] == 1
+    message = capsys.readouterr().err
+    assert message == (
+        f"moodcurve: error: the Dask scheduler {address} has gone away; what is done is kept in "
+        f"{folder}: start the same command again to go on\n"
+    )
+    assert len(list((folder / "networks").glob("*.npz"))) == 1
+    assert not (folder / "under_way").exists()  # workers elsewhere do not see the folder
+    before = snapshot(folder)
+    assert reproduce(deam[0], folder, *options)[0] == 2
+    assert "no Dask scheduler answers (Connection refused)" in capsys.readouterr().err
+    assert snapshot(folder) == before
+    with scheduler(tmp_path, host) as (address, _), worker(address, tmp_path):
+        assert reproduce(deam[0], folder, "--only", "search", "--scheduler", address)[0] == 0
+    same_table(folder, finished, "search")
+
+
+@pytest.mark.parametrize("what", ["network", "checkpoint"])
+def test_a_full_disk(deam, finished, monkeypatch, tmp_path, capsys, what):
+    """Full at the second network, or at the third epoch; with room the run goes on."""
+    folder = tmp_path / "run"
+    saved, full = np.savez, []
+
+    def savez(path, **arrays):
+        if (path.parent.name == "under_way") == (what == "checkpoint"):
+            full.append(path)
+            if len(full) == 3:
+                path.write_bytes(b"half")
+                raise OSError(errno.ENOSPC, "No space left on device")
+        saved(path, **arrays)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(np, "savez", savez)
+        assert reproduce(deam[0], folder, "--only", "search")[0] == 1
+    message = capsys.readouterr().err
+    assert "cannot be written (No space left on device); make room; what is done is" in message
+    assert message.count("\n") == 1
+    assert not list(folder.rglob("*.part*"))
+    count = len(list((folder / "networks").glob("*.npz")))
+    assert count == (2 if what == "network" else 1)
+    code, printed = reproduce(deam[0], folder, "--only", "search")
+    assert code == 0
+    assert f"{count} of 4 are done" in printed
+    same_table(folder, finished, "search")
 
 
 # Refused

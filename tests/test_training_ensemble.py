@@ -1,3 +1,4 @@
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -6,7 +7,9 @@ import pytest
 
 pytest.importorskip("torch", reason="training needs moodcurve[train]")
 
+from dask_cluster import LOOPBACK, own_address, scheduler, worker
 from moodcurve import InputError, Rows2Curve
+from moodcurve.cluster import workers
 from moodcurve.corpora.folder import Corpus, Song
 from moodcurve.corpora.rows import LabelledRows
 from moodcurve.elm import ELMRegressor
@@ -161,21 +164,27 @@ def test_the_shape_of_the_model(here):
             )
 
 
-@pytest.mark.parametrize("where", ["here, last job first", "another process"])
-def test_the_seed_decides_not_the_processes(here, monkeypatch, where):
+@pytest.mark.parametrize("where", ["here, last job first", "two workers", "a cluster"])
+def test_the_seed_decides_not_the_processes(here, monkeypatch, tmp_path, where):
     preset = replace(TINY, units=2, settings=replace(TINY.settings, epochs=1))
     one = train_on_songs(corpus(4), preset, "tiny", [], seed=3)
     other = train_on_songs(corpus(4), preset, "tiny", [], seed=4)
     assert not same(one, other)
-    if where == "another process":
-        monkeypatch.undo()
-        monkeypatch.setattr("os.cpu_count", lambda: 1)
-    else:
-        forward_run = ensemble.one_a_core
-        monkeypatch.setattr(
-            ensemble, "one_a_core", lambda f, jobs, *shared: forward_run(f, jobs[::-1], *shared)
-        )
-    again = train_on_songs(corpus(4), preset, "tiny", [], seed=3)
+    forward_run = ensemble.one_a_core
+    with ExitStack() as stack:
+        if where == "two workers":
+            distribute = stack.enter_context(workers(2))
+        elif where == "a cluster":
+            address, _ = stack.enter_context(scheduler(tmp_path, own_address() or LOOPBACK))
+            for _ in range(2):
+                stack.enter_context(worker(address, tmp_path))
+            distribute = stack.enter_context(workers(scheduler=address))
+        else:
+
+            def distribute(function, jobs, *shared):
+                return forward_run(function, jobs[::-1], *shared)
+
+        again = train_on_songs(corpus(4), preset, "tiny", [], seed=3, distribute=distribute)
     assert same(one, again)
     for dimension in DIMENSIONS:
         a, b = one.fusions[dimension], again.fusions[dimension]

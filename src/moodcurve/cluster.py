@@ -10,16 +10,17 @@ each time is named when all others are done. (`workers.py` has what the light co
 without Dask, whose death ends the work.)
 """
 
-import gc
+import asyncio
 import logging
 import os
 import socket
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from itertools import count, islice
+from multiprocessing import resource_tracker
 from typing import Any, Protocol, TypeVar
 
 import dask
@@ -28,11 +29,14 @@ from distributed import (
     Future,
     KilledWorker,
     LocalCluster,
+    Security,
     WorkerPlugin,
     get_worker,
     wait,
 )
 from distributed.comm.addressing import get_address_host_port
+from distributed.core import rpc
+from distributed.protocol.pickle import dumps, loads
 from distributed.system import MEMORY_LIMIT
 from distributed.utils import silence_logging_cmgr
 
@@ -43,7 +47,7 @@ from moodcurve.workers import interrupts_later
 Job = TypeVar("Job")
 Result = TypeVar("Result")
 
-_PATIENCE = 10  # seconds after which a scheduler counts as out of reach
+_PATIENCE = 5  # seconds after which a scheduler counts as out of reach
 _LOOK = 2  # seconds after which workers that have joined get work, at the latest
 _LOCAL = {
     "distributed.scheduler.allowed-failures": 2,  # a job is tried on three workers
@@ -120,7 +124,8 @@ def one_a_core(
 
 @contextmanager
 def _local(processes: int) -> Iterator[LocalCluster]:
-    with dask.config.set(_LOCAL):
+    resource_tracker.ensure_running()  # else it lets Ctrl-C through to workers as it starts
+    with dask.config.set(_LOCAL), ExitStack() as stack:
         with interrupts_later():
             cluster = LocalCluster(
                 n_workers=processes,
@@ -131,24 +136,21 @@ def _local(processes: int) -> Iterator[LocalCluster]:
                 scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # any port, not 8787
                 silence_logs=logging.CRITICAL,
             )
-        try:
-            yield cluster
-        finally:
-            cluster.close()
+            stack.enter_context(cluster)
+        yield cluster
 
 
 @contextmanager
 def _connected(address: str) -> Iterator[Client]:
     try:
         socket.create_connection(get_address_host_port(address), _PATIENCE).close()  # tells at once
-        client = _client(address)
-    except Exception as error:  # whatever a stranger's answer leads to
-        gc.collect()  # a client half made would say so later
+        asyncio.run(_ask(address))  # a client would wait for ever for a stranger's answer
+    except Exception as error:  # whatever that answer leads to
         raise InputError(
             f"--scheduler {address}: no Dask scheduler answers ({_reason(error)}); give the "
             "address that `dask scheduler` prints as it starts"
         ) from None
-    with client:
+    with _client(address) as client:
         if not client.nthreads():
             with suppress(TimeoutError):
                 client.wait_for_workers(1, _PATIENCE)
@@ -156,7 +158,15 @@ def _connected(address: str) -> Iterator[Client]:
             raise InputError(
                 f"--scheduler {address}: no workers; start some with `dask worker {address}`"
             )
+        with _cluster_there(client):
+            client.run_on_scheduler(_is_there)
         yield client
+
+
+async def _ask(address: str) -> None:
+    credentials = Security().get_connection_args("client")
+    async with asyncio.timeout(_PATIENCE), rpc(address, connection_args=credentials) as scheduler:
+        await scheduler.identity()
 
 
 def _client(where: str | LocalCluster) -> Client:
@@ -175,16 +185,21 @@ class _Shared(WorkerPlugin):
         self.values = values
 
 
-def _do(function: Callable[..., Result], job: Job, name: str, version: str) -> Result:
+def _do(work: bytes, name: str, version: str) -> Any:
     worker = get_worker()
     if version != __version__:
         raise InputError(
             f"worker {worker.address}: has moodcurve {__version__}, here is {version}; "
             "install the same"
         )
+    function, job = loads(work)
     shared = worker.plugins[name]
     assert isinstance(shared, _Shared)
     return function(job, *shared.values)
+
+
+def _is_there() -> None:
+    """Nothing; where it can be called, there is moodcurve."""
 
 
 def _distribute(
@@ -196,21 +211,22 @@ def _distribute(
     done: list[tuple[Job, Result]] = []
     killed: list[Job] = []
     try:
-        with _scheduler_there(client):
+        with _cluster_there(client):
             client.register_plugin(_Shared(shared), name)
         while True:
-            with _scheduler_there(client):
+            with _cluster_there(client):
                 # The scheduler is given no more than is begun at once: it would hold all that waits
                 # behind a job that kills its worker to be suspect as well.
                 free = max(1, sum(client.nthreads().values())) - len(running)
                 for job in islice(waiting, max(0, free)):
                     key = f"{name}-{next(numbers)}"
-                    future = client.submit(_do, function, job, name, __version__, key=key)
+                    work = dumps((function, job))  # the scheduler need not import what is meant
+                    future = client.submit(_do, work, name, __version__, key=key)
                     running[future] = job
             yield from done  # while the workers go on
             if not running:
                 break
-            with _scheduler_there(client):
+            with _cluster_there(client):
                 done = list(_results(client, running, killed))
     finally:
         if client.status == "running":  # else there is no scheduler any more
@@ -239,10 +255,15 @@ def _results(
 
 
 @contextmanager
-def _scheduler_there(client: Client) -> Iterator[None]:
-    """Say so where the scheduler goes away in the block."""
+def _cluster_there(client: Client) -> Iterator[None]:
+    """Say so where the scheduler goes away in the block, or has other programs than needed."""
     try:
         yield
+    except ImportError as error:
+        raise InputError(
+            f"the Dask cluster has no {error.name}; install what is installed here, "
+            "in the same versions, for its scheduler and workers"
+        ) from None
     except (CancelledError, OSError) as error:
         if isinstance(error, OSError) and client.status == "running":
             raise  # a job's own
