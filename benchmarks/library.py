@@ -156,9 +156,7 @@ def size(largest: int) -> None:
             make_up(lib, count)
             seconds = time.perf_counter() - began
             bytes_ = sum(path.stat().st_size for path in (lib / "songs").iterdir())
-            print(
-                f"\n{count:,} made-up songs: written in {seconds:.0f} s, {bytes_ / count:.0f} B each"
-            )
+            print(f"\n{count:,} made-up songs, {bytes_ / count:.0f} bytes each, in {seconds:.0f} s")
             print(f"{'':34}{'seconds':>9}{'MB':>8}")
             for name, step in STEPS.items():
                 with ProcessPoolExecutor(1, get_context("spawn")) as pool:

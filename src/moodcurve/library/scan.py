@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 from tqdm import tqdm
 
-from moodcurve.errors import InputError, Unfinished
+from moodcurve.errors import InputError, JobsKilled, Unfinished
 from moodcurve.library import trace
 from moodcurve.library.places import Job, Listing, list_songs
 from moodcurve.library.store import (
@@ -31,6 +31,7 @@ from moodcurve.library.store import (
     write_part,
 )
 from moodcurve.model import find, installed
+from moodcurve.ray_cluster import PREFIX, ray_workers
 
 _PAUSE = 60  # seconds after which traced songs are written, though they make no full part
 
@@ -113,7 +114,10 @@ def scan(
             raise listing.problems[0]
         rewrite(folder, plan)
         failed = 0
-        with _workers(len(plan.todo), jobs, scheduler) as distribute:
+        with (
+            _what_is_safe(folder),
+            _workers(len(plan.todo), jobs, scheduler) as distribute,
+        ):
             results = distribute(trace.trace_isolated, plan.todo, model, tracer, patience)
             for batch in _batches(_with_killed(results, wanted), plan.todo, say):
                 for entry in batch:
@@ -239,13 +243,28 @@ def merge(folder: Path) -> None:
 
 
 @contextmanager
+def _what_is_safe(folder: Path) -> Iterator[None]:
+    """Say of work that stops half-way how to go on."""
+    try:
+        yield
+    except Unfinished as error:
+        raise Unfinished(
+            f"{error}; {folder} has what was written before: scan again to go on"
+        ) from None
+
+
+@contextmanager
 def _workers(count: int, jobs: int | None, scheduler: str | None) -> Iterator[Any]:
-    """What distributes the work: a Dask cluster; or this process, for one job at a time."""
+    """What distributes the work: Dask, Ray; or this process, for one job at a time."""
     if count == 0 or (jobs == 1 and scheduler is None):
         try:
             yield lambda function, jobs, *shared: ((job, function(job, *shared)) for job in jobs)
         finally:
             trace.end_isolated()
+        return
+    if scheduler is not None and scheduler.startswith(PREFIX):
+        with ray_workers(scheduler) as distribute:
+            yield distribute
         return
     try:
         from moodcurve.cluster import workers
@@ -262,9 +281,7 @@ def _with_killed(results: Iterable[tuple[Job, Entry]], model: str) -> Iterator[E
     try:
         for _, entry in results:
             yield entry
-    except Unfinished as error:
-        if not hasattr(error, "jobs"):  # a scheduler that has gone away
-            raise
+    except JobsKilled as error:
         for job in error.jobs:
             yield trace.failed(
                 job, model, "killed each worker that tried it; scan with more memory"

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from pyarrow import dataset, parquet
 
 from moodcurve import __version__
-from moodcurve.errors import InputError
+from moodcurve.errors import InputError, Unfinished
 from moodcurve.export.scales import in_words
 from moodcurve.export.table import BAND
 from moodcurve.features import HOP
@@ -160,7 +160,7 @@ def read_part(folder: Path, name: str) -> list[Entry]:
 def write_part(folder: Path, entries: Sequence[Entry], replaces: Sequence[str] = ()) -> str | None:
     """Write songs as a new part, then remove the parts that it replaces; returns its name.
 
-    Without songs nothing is written. Raises InputError where it cannot be; all that was there
+    Without songs nothing is written. Raises Unfinished where it cannot be; all that was there
     before is then as it was.
     """
     name = None
@@ -264,7 +264,7 @@ def _write(folder: Path, table: str, name: str, rows: pa.Table, about: dict[str,
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
+        raise Unfinished(f"{path}: cannot be written ({error.strerror or error})") from None
 
 
 def _footer(path: Path) -> dict[str, Any] | None:
