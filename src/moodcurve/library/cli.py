@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,9 @@ def _add_scan(kinds: Any) -> None:
     )
     scan.add_argument("--to", metavar="LIB", type=Path, required=True, help="the library's folder")
     scan.add_argument("--jobs", metavar="N", type=int, help="processes; else one a core")
-    scan.add_argument("--scheduler", metavar="ADDRESS", help="workers of a Dask cluster instead")
+    scan.add_argument(
+        "--scheduler", metavar="ADDRESS", help="workers of a Dask cluster instead, or of Ray"
+    )
     scan.add_argument("--model", default="default", help="a name (see `models`) or a folder")
 
 
@@ -181,6 +184,8 @@ def _needs(*packages: str) -> None:
     """Raise InputError where a package that libraries need is missing."""
     from importlib.util import find_spec
 
+    if os.name == "nt":
+        raise InputError("libraries need Linux or macOS; on Windows, the subsystem for Linux")
     for package in packages:
         if find_spec(package) is None:
             raise InputError(f"libraries need {package}; run: pip install 'moodcurve[library]'")

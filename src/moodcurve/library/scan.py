@@ -90,12 +90,14 @@ def scan(
 ) -> Tally:
     """Trace the songs of some sources (`places.list_songs`) into the library `folder`.
 
-    `jobs` worker processes here, one a core by default, or those of a Dask `scheduler`. `say` gets
-    a line now and then. `tracer` and `patience` are for songs as `trace.trace_isolated` takes them.
+    `jobs` worker processes here, one a core by default, or those of a `scheduler`, of Dask or Ray
+    ("ray:ADDRESS"). `say` gets a line now and then. `tracer` and `patience` are for songs as
+    `trace.trace_isolated` takes them.
 
     What is written is safe whatever happens: after a kill, a full disk or the end of the cluster,
     the same scan again does the rest. Raises InputError where another scan holds the library, where
-    none of the sources can be read or where the library cannot be written.
+    none of the sources can be read or where the library cannot be written, Unfinished where it
+    cannot go on.
     """
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs {jobs}: give at least 1")
@@ -109,26 +111,19 @@ def scan(
         damaged = mend(folder)
         if damaged:
             say(f"{damaged} damaged parts of the library; their songs are traced again")
-        plan = compare(listing, known_songs(folder), wanted, say)
+        plan = compare(listing, known_songs(folder), wanted)
         if not listing.songs and not plan.gone:
             raise listing.problems[0]
-        rewrite(folder, plan)
         failed = 0
-        with (
-            _what_is_safe(folder),
-            _workers(len(plan.todo), jobs, scheduler) as distribute,
-        ):
-            results = distribute(trace.trace_isolated, plan.todo, model, tracer, patience)
-            for batch in _batches(_with_killed(results, wanted), plan.todo, say):
-                for entry in batch:
-                    if entry.row["model"] != wanted:
-                        raise InputError(
-                            f"a worker has another model, {entry.row['model']} for {wanted}; "
-                            "install the same moodcurve and models there"
-                        )
-                write_part(folder, batch)
-                failed += sum(entry.row["error"] is not None for entry in batch)
-        merge(folder)
+        with _what_is_safe(folder):
+            rewrite(folder, plan)
+            with _workers(len(plan.todo), jobs, scheduler) as distribute:
+                results = distribute(trace.trace_isolated, plan.todo, model, tracer, patience)
+                for batch in _batches(_with_killed(results, wanted), plan.todo, say):
+                    _check_model(batch, wanted)
+                    write_part(folder, batch)
+                    failed += sum(entry.row["error"] is not None for entry in batch)
+            merge(folder)
         write_failures(folder)
     return Tally(
         len(plan.todo) - failed,
@@ -148,7 +143,7 @@ def known_songs(folder: Path) -> pa.Table:
     return read_songs(folder, columns)
 
 
-def compare(listing: Listing, known: pa.Table, model: str, say: Say = lambda line: None) -> Plan:
+def compare(listing: Listing, known: pa.Table, model: str) -> Plan:
     """Compare the songs that were found with those that are known, traced by a model (its id).
 
     A song is as it was if path, size and time are. One of the same size as another is hashed: if
@@ -157,54 +152,52 @@ def compare(listing: Listing, known: pa.Table, model: str, say: Say = lambda lin
     tried again.
     """
     keys = ["path", "size", "modified"]
-    found = pa.table(
-        {key: pa.array(column) for key, column in zip(keys, _columns(listing), strict=True)}
-    )
-    done = pc.and_(
-        pc.equal(known["model"], model),
-        pc.or_(pc.is_null(known["error"]), pc.is_valid(known["content"])),
-    )
-    current = known.filter(done)
+    found = pa.table(dict(zip(keys, _columns(listing), strict=True)))
+    by_content = pc.or_(pc.is_null(known["error"]), pc.is_valid(known["content"]))
+    current = known.filter(pc.and_(pc.equal(known["model"], model), by_content))
     fresh = found.join(current.select(keys), keys, join_type="left anti")
     lost = known.select(["path"]).join(found.select(["path"]), "path", join_type="left anti")
     gone = {place for place in lost["path"].to_pylist() if listing.gone(place)}
-    fresh_jobs = [listing.songs[place] for place in sorted(fresh["path"].to_pylist())]
+    jobs = [listing.songs[place] for place in sorted(fresh["path"].to_pylist())]
     plan = Plan(unchanged=found.num_rows - fresh.num_rows)
-    plan.dropped = gone | {job.path for job in fresh_jobs}
-    # Of failures the reason names the path, and trying one more time costs little.
+    plan.dropped = gone | {job.path for job in jobs}
+    # Not the failures: their reason is of their path, and trying once more costs little.
     traced = current.filter(pc.is_null(current["error"]))
-    same_size = traced.filter(pc.is_in(traced["size"], pa.array(fresh["size"].unique())))
-    by_content = defaultdict(list)
-    for content, place in zip(
-        same_size["content"].to_pylist(), same_size["path"].to_pylist(), strict=True
-    ):
-        by_content[content].append(place)
+    _reuse(plan, jobs, traced.filter(pc.is_in(traced["size"], fresh["size"].unique())), gone)
+    touched = plan.dropped | {source for source, _ in plan.reused}
+    rows = known.filter(pc.is_in(known["path"], pa.array(sorted(touched), pa.string())))
+    names = (Path(file).name for file in rows[FILE].to_pylist())
+    plan.parts = dict(zip(rows["path"].to_pylist(), names, strict=True))
+    return plan
+
+
+def _reuse(plan: Plan, jobs: Sequence[Job], same_size: pa.Table, gone: set[str]) -> None:
+    """Tell, of songs that are not as they were, those whose content is known from those to do.
+
+    `same_size` are the known songs that have the size of one of them, `gone` those that are not
+    where they were.
+    """
+    places_of = defaultdict(list)
+    contents, paths = (same_size[name].to_pylist() for name in ("content", "path"))
+    for content, place in zip(contents, paths, strict=True):
+        places_of[content].append(place)
     sizes = set(same_size["size"].to_pylist())
     moved: set[str] = set()
-    for job in _progress(fresh_jobs if sizes else [], "looking for songs that moved"):
-        places = by_content.get(trace.content_of(job) or "", []) if job.size in sizes else []
-        if job.path in places:
-            source = job.path
-        elif left := [place for place in places if place in gone - moved]:
-            source = left[0]
-            moved.add(source)
-        elif places:
-            source = places[0]
-            plan.copied += 1
-        else:
+    for job in tqdm(jobs, "looking for songs that moved", delay=2, disable=None, leave=False):
+        places = places_of.get(trace.content_of(job) or "", []) if job.size in sizes else []
+        left = [place for place in places if place in gone and place not in moved]
+        if not places:
             plan.todo.append(job)
-            continue
-        plan.unchanged += source == job.path
-        plan.reused.append((source, job))
-    if not sizes:
-        plan.todo = fresh_jobs
+        elif job.path in places:
+            plan.unchanged += 1
+            plan.reused.append((job.path, job))
+        elif left:
+            moved.add(left[0])
+            plan.reused.append((left[0], job))
+        else:
+            plan.copied += 1
+            plan.reused.append((places[0], job))
     plan.moved, plan.gone = len(moved), len(gone) - len(moved)
-    touched = plan.dropped | {source for source, _ in plan.reused}
-    of_interest = known.filter(pc.is_in(known["path"], pa.array(sorted(touched), pa.string())))
-    files = of_interest[FILE].to_pylist()
-    names = (Path(file).name for file in files)
-    plan.parts = dict(zip(of_interest["path"].to_pylist(), names, strict=True))
-    return plan
 
 
 def rewrite(folder: Path, plan: Plan) -> None:
@@ -240,6 +233,15 @@ def merge(folder: Path) -> None:
         if name:
             group.append(name)
             total += count
+
+
+def _check_model(batch: Sequence[Entry], wanted: str) -> None:
+    for entry in batch:
+        if entry.row["model"] != wanted:
+            raise InputError(
+                f"a worker has another model, {entry.row['model']} for {wanted}; install the same "
+                "moodcurve and models there"
+            )
 
 
 @contextmanager
@@ -330,8 +332,3 @@ def _columns(listing: Listing) -> Iterator[pa.Array]:
     yield pa.array([job.path for job in songs], pa.string())
     yield pa.array([job.size for job in songs], pa.int64())
     yield pa.array([job.modified for job in songs], pa.string())
-
-
-def _progress(jobs: Sequence[Job], text: str) -> Iterable[Job]:
-    bar: Iterable[Job] = tqdm(jobs, text, delay=2, disable=None, leave=False)
-    return bar
