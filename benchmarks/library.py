@@ -8,7 +8,8 @@ memory  of scanner and worker over N short songs (10,000), made by mutating a fe
 size    10^4, 10^5, 10^6 made-up songs: what a scan compares, find, like, journey, map; each step in
         a process of its own, with its largest memory
 
-One thread a process. Other work on the machine spoils ratios: the load is printed beside them.
+One thread a process. Rates are of processor time; the ratio of two workers to one is by the clock
+and needs a machine with nothing else to do: the load is printed beside it.
 """
 
 import argparse
@@ -34,9 +35,11 @@ import soundfile  # noqa: E402
 
 from moodcurve import File2Curve  # noqa: E402
 from moodcurve.audio import SAMPLE_RATE, find_songs, read, read_blocks  # noqa: E402
-from moodcurve.library import store  # noqa: E402
+from moodcurve.cluster import workers  # noqa: E402
+from moodcurve.library import store, trace  # noqa: E402
 from moodcurve.library.places import Job, Listing  # noqa: E402
 from moodcurve.library.scan import compare, known_songs, scan  # noqa: E402
+from moodcurve.model import DEFAULT  # noqa: E402
 
 CLIPS = Path(__file__).parents[2] / "shared" / "corpora" / "clips" / "audio"
 SECONDS = 120  # of a song for the rate
@@ -56,32 +59,54 @@ def rate(clips: Path, songs: int) -> None:
         if reference:
             row("openSMILE alone (with decoding)", each(reference, paths))
         row("decoding, features, networks", alone)
-        one, two = (scanned(paths[0].parent, folder, jobs) for jobs in (1, 2))
+        one = scanned(paths[0].parent, folder)
         row("a scan, one worker", one)
-        row("a scan, two workers, by worker", 2 * two)
         print(f"overhead a song     {1000 * (one - alone):6.0f} ms")
-        print(f"two workers         {one / two:6.2f} x one; load {os.getloadavg()[0]:.1f}")
+        ratio = by_workers(paths, 1) / by_workers(paths, 2)
+        print(f"two workers         {ratio:6.2f} x one; load {os.getloadavg()[0]:.1f}")
 
 
-def scanned(music: Path, folder: Path, jobs: int) -> float:
-    """Seconds a song of a scan, less what a scan of two songs takes: starting is paid once."""
-    few = folder / f"few{jobs}"
+def scanned(music: Path, folder: Path) -> float:
+    """Seconds of the processor a song of a scan by one worker.
+
+    They are less what a scan of two songs takes: starting is paid once.
+    """
+    few = folder / "few"
     few.mkdir()
-    for path in sorted(music.iterdir())[:2]:
+    songs = sorted(music.iterdir())
+    for path in songs[:2]:
         shutil.copy(path, few)
-    took = []
+    spent = []
     for source in (few, music):
-        began = time.perf_counter()
-        scan([str(source)], folder / f"lib{jobs}-{source.name}", jobs=jobs)
-        took.append(time.perf_counter() - began)
-    return (took[1] - took[0]) / (len(list(music.iterdir())) - 2)
+        began = used()
+        scan([str(source)], folder / f"lib-{source.name}", jobs=1)
+        spent.append(used() - began)
+    return (spent[1] - spent[0]) / (len(songs) - 2)
+
+
+def by_workers(paths: list[Path], count: int) -> float:
+    """Seconds by the clock that workers who have begun already take."""
+    jobs = [Job(str(path), 0, "") for path in paths]
+    with workers(count) as distribute:
+        for todo in (2 * jobs[:2], jobs):
+            began = time.perf_counter()
+            for _, entry in distribute(trace.trace_isolated, todo, DEFAULT, trace.trace):
+                assert entry.row["error"] is None
+        return time.perf_counter() - began
+
+
+def used() -> float:
+    """Seconds of the processors that this process and those that it has ended have used."""
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in both)
 
 
 def each(function: Callable[[Path], Any], paths: list[Path]) -> float:
-    began = time.perf_counter()
+    """Seconds of the processor a song."""
+    began = time.process_time()
     for path in paths:
         function(path)
-    return (time.perf_counter() - began) / len(paths)
+    return (time.process_time() - began) / len(paths)
 
 
 def row(name: str, seconds: float) -> None:
