@@ -33,6 +33,7 @@ format: .venv/all
 benchmarks: .venv/all
 	$(BIN)/python benchmarks/predict.py
 	$(BIN)/python benchmarks/live.py
+	$(BIN)/python benchmarks/training.py --quick
 
 screenshots: .venv/all
 	MOODCURVE_SCREENSHOTS=docs $(BIN)/python -m pytest tests/test_page.py -k screenshots
@@ -43,7 +44,8 @@ clean:
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
-BUILT_FROM = pyproject.toml constraints.txt hatch_build.py src/moodcurve/features/kernels.c
+BUILT_FROM = pyproject.toml constraints.txt hatch_build.py \
+	$(wildcard src/moodcurve/*.h src/moodcurve/*/*.c)
 
 .venv/core: .venv/bin/python $(BUILT_FROM)
 	$(PIP) --editable '.[plot]'

@@ -101,20 +101,16 @@ def main() -> None:
     if any(row.copies for row in rows.values()):
         copies = [list(tqdm(in_processes(varied, s), "copies", len(s))) for s in songs]
     names = [corpus.name for corpus in corpora]
-    print("five networks of one scale, trained on one corpus, tested on the other; RMSE, CCC, r\n")
     titles = [f"{a} to {b}" for a, b in (names, names[::-1])]
-    print(f"{'':34}{titles[0]:^46}{titles[1]:^46}")
-    print(f"{'':34}" + f"{'valence':^23}{'arousal':^23}" * 2)
+    print("five networks of one scale, trained on one corpus, tested on the other\n")
+    print(f"{'':32}{titles[0]:^24}{titles[1]:^24}\n{'':32}" + f"{'valence':^12}{'arousal':^12}" * 2)
+    print(f"{'':32}" + f"{'RMSE':>6}{'r':>6}" * 4)
     kept = {}
     for name, row in rows.items():
         ways = [figures(row, songs[a], copies[a], songs[b]) for a, b in ((0, 1), (1, 0))]
         kept[name] = dict(zip(titles, ways, strict=True))
-        cells = [
-            f"{way[d][0]:7.3f}{way[d][1]:7.2f}{way[d][2]:7.2f}  "
-            for way in ways
-            for d in DIMENSIONS
-        ]
-        print(f"{name:34}{''.join(cells)}", flush=True)
+        cells = [f"{way[d][0]:6.3f}{way[d][2]:6.2f}" for way in ways for d in DIMENSIONS]
+        print(f"{name:32}{''.join(cells)}", flush=True)
     if options.json:
         options.json.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 

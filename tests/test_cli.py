@@ -21,6 +21,7 @@ from moodcurve import File2Curve, cli, predict
 from moodcurve import model as bundles
 from moodcurve.audio import SAMPLE_RATE, read
 from moodcurve.cli import main
+from moodcurve.errors import InputError, Unfinished
 from moodcurve.features import FEATURE_NAMES
 from moodcurve.model import load, save
 from moodcurve.moods import moods
@@ -598,6 +599,34 @@ def here(monkeypatch):
         import moodcurve.cluster
 
         monkeypatch.setattr(moodcurve.cluster, "workers", workers_here)
+
+
+@pytest.mark.parametrize(
+    ("problem", "code"),
+    [(Unfinished("the Dask scheduler has gone away"), 1), (InputError("too few songs"), 2)],
+)
+def test_training_that_stops_half_way(run, corpus, out, here, monkeypatch, problem, code):
+    cluster = pytest.importorskip("moodcurve.cluster", reason="needs moodcurve[train]")
+    ensemble = pytest.importorskip("moodcurve.training.ensemble", reason="needs moodcurve[train]")
+    given = []
+
+    @contextlib.contextmanager
+    def workers(*arguments):
+        given.append(arguments)
+        yield None
+
+    def train_model(*arguments):
+        raise problem
+
+    monkeypatch.setattr(cluster, "workers", workers)
+    monkeypatch.setattr(ensemble, "train_model", train_model)
+    found = run("train", corpus[0], "-o", out / "model", "--scheduler", "tcp://head:8786")
+    assert (found[0], found[1]) == (code, "")
+    assert given == [(None, "tcp://head:8786")]
+    assert found[2].count("\n") == 1
+    assert str(problem) in found[2]
+    assert ("nothing is written yet: start the same command again" in found[2]) == (code == 1)
+    assert not (out / "model").exists()
 
 
 def test_evaluate(run, bundle, corpus, out, here):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from moodcurve.compiled import open_library
 from moodcurve.features import descriptors, kernels
 
 
@@ -90,10 +91,12 @@ def test_generations_of_processors_agree(rng, monkeypatch):
     seconds = np.arange(2 * 44100) / 44100
     tones = sum(0.1 * np.sin(2 * np.pi * 180 * h * seconds) for h in range(1, 12))
     audio = (tones + rng.normal(0, 0.01, len(seconds))).astype(np.float32)
-    plain, fitting = kernels._open("_kernels"), kernels._LIBRARY.generation()
-    newer = [name for g, name in ((3, "_kernels_v3"), (4, "_kernels_v4")) if g <= fitting]
+    plain, fitting = open_library(kernels.PATH, kernels.FUNCTIONS), kernels._LIBRARY.generation()
+    newer = [f"_kernels_v{generation}" for generation in (3, 4) if generation <= fitting]
     monkeypatch.setattr(kernels, "_LIBRARY", plain)
     expected = descriptors([audio])
     for name in newer:
-        monkeypatch.setattr(kernels, "_LIBRARY", kernels._open(name))
+        monkeypatch.setattr(
+            kernels, "_LIBRARY", open_library(kernels.PATH.with_name(name), kernels.FUNCTIONS)
+        )
         np.testing.assert_allclose(descriptors([audio]), expected, rtol=1e-4, atol=1e-5)

@@ -63,7 +63,7 @@ def test_no_epoch_is_repeated(tmp_path):
 
 
 def test_the_best_weights_survive_the_break(tmp_path):
-    diverging = replace(FEW, learning_rate=0.5, epochs=5)  # only early epochs are any good
+    diverging = replace(FEW, learning_rate=0.1, epochs=5)  # only early epochs are any good
     network, log = run(diverging, tmp_path / "t.npz", kills=(4,))
     best = max(entry["epoch"] for entry in log if entry["new_best"])
     assert best < 4
@@ -73,7 +73,7 @@ def test_the_best_weights_survive_the_break(tmp_path):
 
 
 def test_early_stopping_counts_on_over_the_break(tmp_path):
-    stopping = replace(FEW, learning_rate=0.5, epochs=50, patience=3)
+    stopping = replace(FEW, learning_rate=0.1, epochs=50, patience=3)
     _, log = run(stopping)
     _, again = run(stopping, tmp_path / "t.npz", kills=(2,))
     assert len(again) == len(log) < 50

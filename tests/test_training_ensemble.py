@@ -205,19 +205,19 @@ def test_static_and_dynamic_labels_together(here):
 def test_networks_and_fusion_see_the_songs_they_should(here, monkeypatch):
     """The networks: all but their partition's. The ELM: each group's own validation songs."""
     songs, starts, seen, fitted, weights_of = corpus(), [], [], [], []
-    real_train, real_fit = ensemble.train, ELMRegressor.fit
+    real_train, real_fit = ensemble.train_many, ELMRegressor.fit
 
-    def watch_train(start, training, validation, *rest):
-        starts.append(start.layers[0].weights.tobytes())
-        seen.append((training, validation))
-        return real_train(start, training, validation, *rest)
+    def watch_train(tasks, settings):
+        starts.extend(task.network.layers[0].weights.tobytes() for task in tasks)
+        seen.extend((task.training, task.validation) for task in tasks)
+        return real_train(tasks, settings)
 
     def watch_fit(self, x, y, weights):
         fitted.append((x, y))
         weights_of.append(weights)
         return real_fit(self, x, y, weights)
 
-    monkeypatch.setattr(ensemble, "train", watch_train)
+    monkeypatch.setattr(ensemble, "train_many", watch_train)
     monkeypatch.setattr(ELMRegressor, "fit", watch_fit)
     model = train_on_songs(songs, TINY, "tiny", [], seed=5)
 
@@ -262,6 +262,24 @@ def test_networks_and_fusion_see_the_songs_they_should(here, monkeypatch):
         lengths = [len(songs[k].labels) for held in sets for k in held]
         smoothed = [smooth(part, 3) for part in np.split(halves, np.cumsum(lengths)[:-1])]
         assert errors["fused"] == round(rmse(y, np.concatenate(smoothed)), 4)
+
+
+def test_a_network_that_is_given_up_is_named(here, monkeypatch):
+    real_train = ensemble.train_many
+
+    def lose_one(tasks, settings):
+        if tasks[0].training.inputs.shape[1] == 20 and tasks[0].training.targets.shape[2] == 1:
+            tasks[1].training.targets[:] = 1e30
+        return real_train(tasks, settings)
+
+    assert learned(train_on_songs(corpus(), TINY, "tiny", [], seed=5)).count("given up") == 0
+    monkeypatch.setattr(ensemble, "train_many", lose_one)
+    model = train_on_songs(corpus(), TINY, "tiny", [], seed=5)
+    why = "the error left the range of numbers in epoch 1; its weights are those it began with"
+    assert model.about["training"]["given_up"] == [
+        f"network of {dimension}, scale 20, partition 2: {why}" for dimension in DIMENSIONS
+    ]
+    assert f"given up: network of arousal, scale 20, partition 2: {why}" in learned(model)
 
 
 def test_unlabelled_rows_are_not_fitted(here, monkeypatch):

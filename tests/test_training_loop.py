@@ -11,7 +11,7 @@ from moodcurve.currennt import read_data, read_network  # noqa: E402
 from moodcurve.errors import InputError  # noqa: E402
 from moodcurve.metrics import ccc  # noqa: E402
 from moodcurve.network import forward, to_arrays  # noqa: E402
-from moodcurve.training.loop import Sequences, Settings, _discordance, evaluate, train  # noqa: E402
+from moodcurve.training.loop import Sequences, Settings, _discordances, _Together, evaluate, train  # noqa: E402
 from moodcurve.training.network import BLSTM, initial_network  # noqa: E402
 
 ANSWERS = Path(__file__).resolve().parents[2] / "shared" / "currennt"
@@ -120,7 +120,7 @@ def test_early_stopping_restores_the_best_weights():
 def test_without_validation_the_last_weights_return():
     training = sequences(np.random.default_rng(3))
     # steps much too large, so that the last weights are not the best
-    settings = replace(QUICK, learning_rate=0.5, epochs=6, patience=1, stochastic=False)
+    settings = replace(QUICK, learning_rate=0.05, epochs=6, patience=1, stochastic=False)
     network, log = run(settings, training)
     assert [epoch["epoch"] for epoch in log] == [1, 2, 3, 4, 5, 6]
     assert {epoch["validation_error"] for epoch in log} == {None}
@@ -221,8 +221,11 @@ def test_discordance_against_the_metric():
     twice = np.concatenate([there, there[:1]])
     y, x = (np.concatenate([a, a[:1]])[twice] for a in (targets, outputs))
     expected = sum(1 - ccc(y[:, k].astype(float), x[:, k].astype(float)) for k in (0, 1))
-    tensors = (torch.from_numpy(a) for a in (outputs, targets, mask, np.float32([2, 1, 1])))
-    assert _discordance(*tensors).item() == pytest.approx(expected, abs=1e-5)
+    targets[~mask] = np.nan
+    targets, outputs = (torch.from_numpy(a.transpose(1, 0, 2)[None]) for a in (targets, outputs))
+    weights = torch.tensor([2.0, 1.0, 1.0]).view(1, 1, 3, 1)
+    batch = _Together(torch.empty(0), targets, torch.empty(0), weights)
+    assert _discordances(outputs, batch).item() == pytest.approx(expected, abs=1e-5)
 
 
 def test_concordance_can_be_learned():

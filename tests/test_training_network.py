@@ -19,7 +19,7 @@ from moodcurve.training.network import (  # noqa: E402
     initial_lstm,
     initial_network,
     initial_rnn,
-    recurrent_layer,
+    lstm_layer,
 )
 
 
@@ -79,18 +79,15 @@ def test_training_does_not_write_into_the_numpy_network():
 @pytest.mark.parametrize("masked", [False, True])
 def test_gradient_against_finite_differences(directions, masked):
     rng = np.random.default_rng(3)
-    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]], dtype=torch.bool)
+    lengths = torch.tensor([[4, 2, 1], [3, 0, 4]], dtype=torch.int32)
     shapes = [
-        (3, 4, 2),
-        (directions, 8, 2),
-        (directions, 8),
-        (directions, 8, 2),
-        (directions, 3, 2),
+        (2, 4, 3, 2),
+        *((directions, 8, 2), (directions, 8), (directions, 8, 2), (directions, 3, 2)) * 2,
     ]
     arrays = [torch.tensor(rng.normal(0, 0.7, shape), requires_grad=True) for shape in shapes]
     assert torch.autograd.gradcheck(
-        lambda x, *weights: recurrent_layer(
-            x, mask if masked else None, *weights, clip_deltas=False
+        lambda x, *weights: lstm_layer(
+            x, lengths if masked else None, (weights[:4], weights[4:]), clip_deltas=False
         ),
         arrays,
     )
@@ -100,11 +97,12 @@ def test_gradient_against_finite_differences(directions, masked):
 @pytest.mark.parametrize("masked", [False, True])
 def test_elman_gradient_against_finite_differences(directions, masked):
     rng = np.random.default_rng(3)
-    mask = torch.tensor([[1, 1, 1, 1], [1, 1, 0, 0], [1, 0, 0, 0]], dtype=torch.bool)
-    shapes = [(3, 4, 2), (directions, 3, 2), (directions, 3), (directions, 3, 3)]
+    lengths = torch.tensor([[4, 2, 1], [3, 0, 4]], dtype=torch.int32)
+    shapes = [(2, 4, 3, 2), *((directions, 3, 2), (directions, 3), (directions, 3, 3)) * 2]
     arrays = [torch.tensor(rng.normal(0, 0.7, shape), requires_grad=True) for shape in shapes]
     assert torch.autograd.gradcheck(
-        lambda x, *weights: elman_layer(x, mask if masked else None, *weights), arrays
+        lambda x, *weights: elman_layer(x, lengths if masked else None, (weights[:3], weights[3:])),
+        arrays,
     )
 
 
@@ -142,9 +140,9 @@ def one_cell(clip_deltas, errors):
     bias = torch.tensor([0.1, 0.2, -0.1, 0.3], dtype=torch.float64).view(1, 4)
     recurrent = torch.tensor([0.7, 0.4, -0.6, 0.9], dtype=torch.float64).view(1, 4, 1)
     peepholes = torch.tensor([0.5, -0.4, 0.6], dtype=torch.float64).view(1, 3, 1)
-    x = torch.tensor([1.5, -0.7], dtype=torch.float64).view(1, 2, 1)
+    x = torch.tensor([1.5, -0.7], dtype=torch.float64).view(1, 2, 1, 1)
     tensors = [tensor.requires_grad_() for tensor in (x, weights, bias, recurrent, peepholes)]
-    out = recurrent_layer(x, None, *tensors[1:], clip_deltas=clip_deltas)
+    out = lstm_layer(x, None, [tensors[1:]], clip_deltas=clip_deltas)
     (out.view(2) * torch.tensor(errors, dtype=torch.float64)).sum().backward()
     return [tensor.grad.numpy().ravel() for tensor in tensors]
 

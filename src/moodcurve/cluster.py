@@ -139,15 +139,14 @@ def _connected(address: str) -> Iterator[Client]:
             "address that `dask scheduler` prints as it starts"
         ) from None
     with _client(address) as client:
-        if not client.nthreads():
-            with suppress(TimeoutError):
-                client.wait_for_workers(1, _PATIENCE)
-        if not client.nthreads():
-            raise InputError(
-                f"--scheduler {address}: no workers; start some with `dask worker {address}`"
-            )
         with _cluster_there(client):
             client.run_on_scheduler(_is_there)
+            with suppress(TimeoutError):
+                client.wait_for_workers(1, _PATIENCE)
+            if not client.nthreads():
+                raise InputError(
+                    f"--scheduler {address}: no workers; start some with `dask worker {address}`"
+                )
         yield client
 
 
@@ -214,8 +213,14 @@ def _distribute(
             yield from done  # while the workers go on
             if not running:
                 break
-            with _cluster_there(client):
-                done = list(_results(client, running, killed))
+            done = []
+            try:
+                with _cluster_there(client):
+                    for result in _results(client, running, killed):
+                        done.append(result)
+            except Exception:
+                yield from done  # what was done at the same time is not lost
+                raise
     finally:
         if client.status == "running":  # else there is no scheduler any more
             with suppress(OSError):
@@ -228,18 +233,25 @@ def _distribute(
 def _results(
     client: Client, running: dict[Future[Any], Job], killed: list[Job]
 ) -> Iterator[tuple[Job, Any]]:
-    """Wait a little for results; take what is done out of `running`."""
+    """Wait a little for results; take what is done out of `running`. An error comes last."""
     try:
         with client.as_current():
             finished = wait(list(running), _LOOK, "FIRST_COMPLETED").done
     except TimeoutError:
         return
+    failed = None
     for future in finished:
         job = running.pop(future)
         try:
-            yield job, future.result()
+            result = future.result()
         except KilledWorker:
             killed.append(job)
+        except Exception as error:
+            failed = error
+        else:
+            yield job, result
+    if failed:
+        raise failed
 
 
 @contextmanager

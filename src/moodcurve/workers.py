@@ -1,4 +1,4 @@
-"""Work spread over one process a core."""
+"""Work spread over one process a core, with nothing but Python; see `cluster.py` for long work."""
 
 import os
 import signal

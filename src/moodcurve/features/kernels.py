@@ -6,13 +6,13 @@ numpy in `tests/test_features_kernels.py`.
 """
 
 import ctypes
-import sys
 from pathlib import Path
 
 import numpy as np
 from numpy.ctypeslib import ndpointer
 from numpy.typing import NDArray
 
+from moodcurve.compiled import open_fitting
 from moodcurve.features.frames import Float32, Float64
 
 CANDIDATES = 6
@@ -20,53 +20,33 @@ CANDIDATES = 6
 Indices = NDArray[np.int32]
 
 
-def _open(name: str) -> ctypes.CDLL:
-    """Open one of the libraries that hatch_build.py made and say what its functions take."""
-    path = Path(__file__).with_name(name + (".dll" if sys.platform == "win32" else ".so"))
-    try:
-        library = ctypes.CDLL(str(path))
-    except OSError as error:
-        raise ImportError(
-            f"{path} cannot be loaded ({error}); build moodcurve again with `pip install -e .`"
-        ) from None
-    floats, doubles, ints = (
-        ndpointer(dtype, flags="C_CONTIGUOUS") for dtype in (np.float32, np.float64, np.int32)
-    )
-    size, double = ctypes.c_ssize_t, ctypes.c_double
-    spectra = ndpointer(np.complex64, flags="C_CONTIGUOUS")
-    for name, arguments in {
-        "subharmonic_sums": (
-            *(spectra, size, floats, ints, floats),
-            *(size, ints, floats, ctypes.c_float, floats),
-        ),
-        "pitch_candidates": (floats, size, doubles, double, double, doubles, doubles),
-        "energies": (floats, size, size, doubles),
-        "zero_crossings": (floats, size, size, size, ints),
-        "search_path": (doubles, doubles, size, doubles, doubles, doubles, ints, ints),
-        "trace_path": (ints, ints, size, size, size, ints),
-        "follow_periods": (
-            *(floats, size, size, doubles, size, size),
-            *(double, double, double, double, doubles, doubles),
-        ),
-        "weighted_sums": (floats, size, size, doubles, size, doubles),
-        "mean_square_change": (floats, floats, size, doubles),
-        "entropies": (floats, size, ctypes.c_float, doubles),
-        "up_and_down": (floats, size, doubles),
-        "roll_off_bins": (floats, size, doubles, size, ints),
-    }.items():
-        function = getattr(library, name)
-        function.argtypes, function.restype = arguments, None
-    return library
-
-
-def _fitting() -> ctypes.CDLL:
-    """Open the library that was made for this generation of processors."""
-    library = _open("_kernels")
-    generation = library.generation()
-    return library if generation == 1 else _open(f"_kernels_v{generation}")
-
-
-_LIBRARY = _fitting()
+_FLOATS, _DOUBLES, _INTS, _SPECTRA = (
+    ndpointer(dtype, flags="C_CONTIGUOUS")
+    for dtype in (np.float32, np.float64, np.int32, np.complex64)
+)
+_SIZE, _FLOAT, _DOUBLE = ctypes.c_ssize_t, ctypes.c_float, ctypes.c_double
+PATH = Path(__file__).with_name("_kernels")
+FUNCTIONS = {
+    "subharmonic_sums": (
+        *(_SPECTRA, _SIZE, _FLOATS, _INTS, _FLOATS),
+        *(_SIZE, _INTS, _FLOATS, _FLOAT, _FLOATS),
+    ),
+    "pitch_candidates": (_FLOATS, _SIZE, _DOUBLES, _DOUBLE, _DOUBLE, _DOUBLES, _DOUBLES),
+    "energies": (_FLOATS, _SIZE, _SIZE, _DOUBLES),
+    "zero_crossings": (_FLOATS, _SIZE, _SIZE, _SIZE, _INTS),
+    "search_path": (_DOUBLES, _DOUBLES, _SIZE, _DOUBLES, _DOUBLES, _DOUBLES, _INTS, _INTS),
+    "trace_path": (_INTS, _INTS, _SIZE, _SIZE, _SIZE, _INTS),
+    "follow_periods": (
+        *(_FLOATS, _SIZE, _SIZE, _DOUBLES, _SIZE, _SIZE),
+        *(_DOUBLE, _DOUBLE, _DOUBLE, _DOUBLE, _DOUBLES, _DOUBLES),
+    ),
+    "weighted_sums": (_FLOATS, _SIZE, _SIZE, _DOUBLES, _SIZE, _DOUBLES),
+    "mean_square_change": (_FLOATS, _FLOATS, _SIZE, _DOUBLES),
+    "entropies": (_FLOATS, _SIZE, _FLOAT, _DOUBLES),
+    "up_and_down": (_FLOATS, _SIZE, _DOUBLES),
+    "roll_off_bins": (_FLOATS, _SIZE, _DOUBLES, _SIZE, _INTS),
+}
+_LIBRARY = open_fitting(PATH, FUNCTIONS)
 
 
 def subharmonic_sums(

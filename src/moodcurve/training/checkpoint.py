@@ -10,7 +10,7 @@ import json
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ class Epoch(TypedDict):
     validation_error: float | None
     new_best: bool
     seconds: float
+    stopped: NotRequired[str]  # why training ended here, other than by its settings
 
 
 @dataclass

@@ -7,7 +7,7 @@ validation songs, which it was not trained on (section 3.4). From the same songs
 predictions are: there by an ELM that learned from the other partitions' songs only.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -30,17 +30,17 @@ from moodcurve.predict import groups_outputs
 from moodcurve.sequences import cut, pad
 from moodcurve.spread import Spread
 from moodcurve.training.calibration import fit_factors, fit_familiarity, fit_spread
-from moodcurve.training.loop import Sequences, one_thread, train
+from moodcurve.training.loop import Sequences, Task, one_thread, train_many
 from moodcurve.training.network import initial_network
 from moodcurve.training.partitions import Indices, validation_sets
 from moodcurve.training.presets import SCALES, Preset
 
+AT_ONCE = 3  # networks that a worker trains together: more gain little and leave workers idle
 UNKNOWN_LICENCE = "not stated; the terms of the training data may apply"
 
 
-@dataclass(frozen=True)
-class Job:
-    """One network to train: scale in half-seconds, number of the partition.
+class _Key(NamedTuple):
+    """One network: scale in half-seconds, number of the partition.
 
     The dimension is 0 or 1; None for a network of both.
     """
@@ -50,7 +50,25 @@ class Job:
     partition: int
 
     def __str__(self) -> str:
-        return f"the network of scale {self.scale}, partition {self.partition}"
+        whose = "both dimensions" if self.dimension is None else DIMENSIONS[self.dimension]
+        return f"network of {whose}, scale {self.scale}, partition {self.partition + 1}"
+
+
+@dataclass(frozen=True)
+class Job:
+    """Networks of one shape to train at once."""
+
+    networks: tuple[_Key, ...]
+
+    def __str__(self) -> str:
+        return "the " + "; ".join(map(str, self.networks))
+
+
+class _Trained(NamedTuple):
+    """A network, and why its training was given up, if it was."""
+
+    network: Network
+    stopped: str | None
 
 
 def train_model(
@@ -78,16 +96,18 @@ def train_on_songs(
     seed: int = 0,
     distribute: Distribute | None = None,
 ) -> Model:
-    """Train a model, one network a worker at a time; without `distribute`, one worker a core.
+    """Train a model, a few networks a worker at a time; without `distribute`, a worker a core.
 
-    The same seed gives the same model whatever the number of workers. `corpora` are named in
-    the manifest. Raises InputError where the songs are too few for the preset's partitions.
+    The same seed gives the same model whatever the number of workers. `corpora` are named in the
+    manifest, and so are networks whose training was given up, see `loop.train`. Raises InputError
+    where the songs are too few for the preset's partitions.
     """
     model = without_networks(songs, preset)
     standard = [replace(s, rows=model.inputs(s.rows)) for s in songs]
     rng = np.random.default_rng(seed)
     sets = partitions([s.song for s in songs], preset, rng)
-    groups = _train_groups(standard, sets, preset, seed, distribute)
+    trained = _train_all(standard, sets, preset, seed, distribute or one_a_core)
+    groups = _groups(trained, len(sets))
     familiarity, distances = fit_familiarity([s.rows for s in standard], sets)
     fused = {}
     for d, dimension in enumerate(DIMENSIONS):
@@ -104,6 +124,7 @@ def train_on_songs(
             "labelled_rows": int((~np.isnan(labels[:, 0])).sum()),
             "constant": [round(float(v), 6) for v in np.nanmean(labels, axis=0)],
             "validation_rmse": {dimension: f.figures for dimension, f in fused.items()},
+            "given_up": [f"{key}: {one.stopped}" for key, one in trained.items() if one.stopped],
         },
         "figures": {},
     }
@@ -118,20 +139,15 @@ def without_networks(songs: Sequence[LabelledRows], preset: Preset) -> Model:
     return Model(SCALES, WINDOW, contexts, mean, deviation, preset.limit, {}, None, {})
 
 
-def _train_groups(
-    songs: Sequence[LabelledRows],
-    sets: Sequence[Indices],
-    preset: Preset,
-    seed: int,
-    distribute: Distribute | None,
+def _groups(
+    trained: Mapping[_Key, _Trained], partitions: int
 ) -> dict[int | None, tuple[tuple[Network, ...], ...]]:
     """The groups, a partition each, of each dimension's networks; of both dimensions' at None."""
-    whose = (None,) if preset.joint else (0, 1)
-    jobs = [Job(d, scale, p) for scale in SCALES[::-1] for d in whose for p in range(len(sets))]
-    networks = dict(_train_all(jobs, songs, sets, preset, seed, distribute))
     return {
-        d: tuple(tuple(networks[Job(d, scale, p)] for scale in SCALES) for p in range(len(sets)))
-        for d in whose
+        d: tuple(
+            tuple(trained[_Key(d, scale, p)].network for scale in SCALES) for p in range(partitions)
+        )
+        for d in dict.fromkeys(key.dimension for key in trained)
     }
 
 
@@ -157,6 +173,7 @@ def learned(model: Model) -> str:
     for system in errors[DIMENSIONS[0]]:
         cells = "".join(f"{errors[dimension][system]:9.3f}" for dimension in DIMENSIONS)
         lines.append(f"  {system:12}{cells}")
+    lines += [f"given up: {one}" for one in training.get("given_up", ())]
     lines.append(
         "(the networks were stopped on these songs, the fusion learned from the\n"
         "other sets' of them: measure on others with `moodcurve evaluate`)"
@@ -173,38 +190,55 @@ def moments(songs: Sequence[LabelledRows]) -> tuple[Array, Array]:
 
 
 def _train_all(
-    jobs: Sequence[Job],
     songs: Sequence[LabelledRows],
     sets: Sequence[Indices],
     preset: Preset,
     seed: int,
-    distribute: Distribute | None,
-) -> Iterator[tuple[Job, Network]]:
-    networks = (distribute or one_a_core)(_train_one, jobs, songs, sets, preset, seed)
-    yield from tqdm(networks, "training", len(jobs), unit=" networks", disable=None, leave=False)
+    distribute: Distribute,
+) -> dict[_Key, _Trained]:
+    """Train a network of each dimension, or of both, each scale and each partition."""
+    jobs = [
+        Job(tuple(_Key(d, scale, p) for p in range(len(sets))[first : first + AT_ONCE]))
+        for scale in SCALES[::-1]
+        for d in ((None,) if preset.joint else (0, 1))
+        for first in range(0, len(sets), AT_ONCE)
+    ]
+    keys = [key for job in jobs for key in job.networks]
+    found: dict[_Key, _Trained] = {}
+    with tqdm(None, "training", len(keys), unit=" networks", disable=None, leave=False) as bar:
+        for job, trained in distribute(_train_few, jobs, songs, sets, preset, seed):
+            found.update(zip(job.networks, trained, strict=True))
+            bar.update(len(trained))
+    return {key: found[key] for key in keys}  # in an order that does not hang on who is done first
 
 
-def _train_one(
+def _train_few(
     job: Job, songs: Sequence[LabelledRows], sets: Sequence[Indices], preset: Preset, seed: int
-) -> Network:
+) -> list[_Trained]:
     one_thread()
-    which = len(DIMENSIONS) if job.dimension is None else job.dimension
-    rng = np.random.default_rng([seed, which, job.scale, job.partition])
-    held = set(sets[job.partition].tolist())
+    tasks = [_task(key, songs, sets[key.partition], preset, seed) for key in job.networks]
+    found = train_many(tasks, preset.settings)
+    return [_Trained(network, log[-1].get("stopped")) for network, log in found]
+
+
+def _task(
+    key: _Key, songs: Sequence[LabelledRows], members: Indices, preset: Preset, seed: int
+) -> Task:
+    which = len(DIMENSIONS) if key.dimension is None else key.dimension
+    rng = np.random.default_rng([seed, which, key.scale, key.partition])
+    held = set(members.tolist())
     training = [song for number, song in enumerate(songs) if number not in held]
     validation = [songs[number] for number in sorted(held)]
-    outputs = len(DIMENSIONS) if job.dimension is None else 1
+    outputs = len(DIMENSIONS) if key.dimension is None else 1
     start = initial_network(
         songs[0].rows.shape[1], preset.layers, preset.units, rng, preset.sigma, outputs
     )
-    network, _ = train(
+    return Task(
         start,
-        sequences(training, job.dimension, job.scale, preset.balance),
-        sequences(validation, job.dimension, job.scale, preset.balance),
-        preset.settings,
+        sequences(training, key.dimension, key.scale, preset.balance),
+        sequences(validation, key.dimension, key.scale, preset.balance),
         rng,
     )
-    return network
 
 
 def sequences(

@@ -1,12 +1,18 @@
-"""Train one network: CURRENNT's steepest descent, or Adam, with early stopping."""
+"""Train networks, many of one shape at once: CURRENNT's steepest descent, or Adam, stopped early.
+
+Each network has its own data, order, noise, optimiser and end, and comes to what it comes to alone
+but for rounding; what they have in common are the steps in which they are computed.
+"""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,7 +23,11 @@ from torch import Tensor
 from moodcurve.errors import InputError
 from moodcurve.network import Array, Network
 from moodcurve.training.checkpoint import Epoch, Progress, restore, save
-from moodcurve.training.network import BLSTM
+from moodcurve.training.memory import at_once, check_memory
+from moodcurve.training.network import BLSTM, run_all
+
+Indices = NDArray[np.int64]
+EXPLODED = 1e4  # times the first epoch's error: nothing comes back from there
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,18 @@ class Settings:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
 
 
+@dataclass(frozen=True)
+class Task:
+    """One network to train; see `train`."""
+
+    network: Network
+    training: Sequences
+    validation: Sequences | None
+    rng: np.random.Generator
+    on_epoch: Callable[[Epoch], None] | None = None
+    checkpoint: Path | None = None
+
+
 def train(
     network: Network,
     training: Sequences,
@@ -89,59 +111,100 @@ def train(
     validation data the last; and those given where no validation error is a number. Errors are
     reported as CURRENNT prints them: half the squared error summed over frames and outputs, divided
     by the number of sequences; the training error is taken with noise and before each mini-batch's
-    own update. All randomness comes from `rng`. With a `checkpoint`, a file of that name is written
-    after each epoch, and a training that finds it goes on from there. Raises InputError where there
-    is nothing to train on.
+    own update. A network whose error leaves the range of numbers, or explodes, is stopped; its last
+    entry says so ("stopped"). All randomness comes from `rng`. With a `checkpoint`, a file of that
+    name is written after each epoch, and a training that finds it goes on from there. Raises
+    InputError where there is nothing to train on, or not enough memory.
     """
-    if not len(training):
+    task = Task(network, training, validation, rng, on_epoch, checkpoint)
+    return train_many([task], settings)[0]
+
+
+def train_many(tasks: Sequence[Task], settings: Settings) -> list[tuple[Network, list[Epoch]]]:
+    """Train networks of one shape at once: for each what `train` returns for it alone.
+
+    That is to rounding. A network that is stopped leaves the others to go on.
+    """
+    if not all(len(task.training) for task in tasks):
         raise InputError("there are no training sequences; check the partition and the lengths")
-    model = BLSTM(network, settings.clip_deltas)
-    noise = torch.Generator().manual_seed(int(rng.integers(2**63)))
-    progress = Progress(model, _optimiser(model, settings), rng, noise, network)
-    if checkpoint and checkpoint.exists():
-        restore(progress, checkpoint)
-    while not _finished(progress, settings):
-        _advance(progress, training, validation, settings)
-        if checkpoint:
-            save(progress, checkpoint)
-        if on_epoch:
-            on_epoch(progress.log[-1])
-    return progress.best, progress.log
+    rows = min(settings.batch, max(len(task.training) for task in tasks))
+    steps = max(task.training.mask.shape[1] for task in tasks)
+    check_memory([task.network for task in tasks], steps, rows, settings.optimiser)
+    every = [_begin(task, settings) for task in tasks]
+    while active := [one for one in every if not _finished(one.progress, settings)]:
+        _advance(active, settings)
+        for task, progress in active:
+            if task.checkpoint:
+                save(progress, task.checkpoint)
+            if task.on_epoch:
+                task.on_epoch(progress.log[-1])
+    return [(one.progress.best, one.progress.log) for one in every]
+
+
+class _Member(NamedTuple):
+    task: Task
+    progress: Progress
+
+
+def _begin(task: Task, settings: Settings) -> _Member:
+    model = BLSTM(task.network, settings.clip_deltas)
+    noise = torch.Generator().manual_seed(int(task.rng.integers(2**63)))
+    progress = Progress(model, _optimiser(model, settings), task.rng, noise, task.network)
+    if task.checkpoint and task.checkpoint.exists():
+        restore(progress, task.checkpoint)
+    return _Member(task, progress)
 
 
 def _finished(progress: Progress, settings: Settings) -> bool:
     epoch = len(progress.log)
-    return epoch >= settings.epochs or epoch - progress.best_epoch >= settings.patience
+    stopped = epoch > 0 and "stopped" in progress.log[-1]
+    return stopped or epoch >= settings.epochs or epoch - progress.best_epoch >= settings.patience
 
 
-def _advance(
-    progress: Progress, training: Sequences, validation: Sequences | None, settings: Settings
-) -> None:
-    """Train for one epoch."""
+def _advance(members: Sequence[_Member], settings: Settings) -> None:
+    """Train for one epoch. The time that it takes is shared out evenly."""
     start = time.perf_counter()
-    order = np.arange(len(training))
-    if settings.shuffle:
-        order = progress.rng.permutation(len(training))
-    training_error = _train_epoch(
-        progress.model, progress.optimiser, training, order, settings, progress.noise
-    )
-    validation_error = None
-    if validation is not None:
-        validation_error = evaluate(progress.model, validation, settings.batch)
+    training_errors = _train_epoch(members, settings)
+    held = [(m.progress.model, m.task.validation) for m in members if m.task.validation is not None]
+    found = iter(evaluate_all(held, settings.batch))
+    validation_errors = [None if m.task.validation is None else next(found) for m in members]
+    seconds = (time.perf_counter() - start) / len(members)
+    for m, error, held_out in zip(members, training_errors, validation_errors, strict=True):
+        _record(m.progress, error, held_out, seconds)
+
+
+def _record(
+    progress: Progress, training_error: float, validation_error: float | None, seconds: float
+) -> None:
+    """Keep the weights if they are the best so far, and enter the epoch in the log."""
     epoch = len(progress.log) + 1
-    new_best = validation_error is None or validation_error < progress.best_error
-    if new_best:
+    failure = _failure(progress, training_error)
+    better = validation_error is None or validation_error < progress.best_error
+    if new_best := better and not failure:
         progress.best, progress.best_epoch = progress.model.to_network(), epoch
         progress.best_error = math.inf if validation_error is None else validation_error
-    progress.log.append(
-        Epoch(
-            epoch=epoch,
-            training_error=training_error,
-            validation_error=validation_error,
-            new_best=new_best,
-            seconds=time.perf_counter() - start,
-        )
+    entry = Epoch(
+        epoch=epoch,
+        training_error=training_error,
+        validation_error=validation_error,
+        new_best=new_best,
+        seconds=seconds,
     )
+    if failure:
+        kept = f"of epoch {progress.best_epoch}" if progress.best_epoch else "it began with"
+        entry["stopped"] = f"{failure} in epoch {epoch}; its weights are those {kept}"
+    progress.log.append(entry)
+
+
+def _failure(progress: Progress, training_error: float) -> str | None:
+    """What went wrong in an epoch, if anything."""
+    weights = progress.model.parameters()
+    if not math.isfinite(training_error) or not all(bool(w.isfinite().all()) for w in weights):
+        return "the error left the range of numbers"
+    first = progress.log[0]["training_error"] if progress.log else training_error
+    if training_error > EXPLODED * first > 0:
+        return f"the error grew to {training_error / first:.0e} times that of the first epoch"
+    return None
 
 
 def one_thread() -> None:
@@ -152,101 +215,157 @@ def one_thread() -> None:
 
 def evaluate(model: BLSTM, sequences: Sequences, batch: int = 50) -> float:
     """Return half the squared error of the model on the sequences, divided by their number."""
+    return evaluate_all([(model, sequences)], batch)[0]
+
+
+def evaluate_all(pairs: Sequence[tuple[BLSTM, Sequences]], batch: int = 50) -> list[float]:
+    """`evaluate` for several models of one shape, each on its own sequences."""
+    totals = [0.0] * len(pairs)
+    pieces = [_pieces(np.arange(len(sequences)), batch) for _, sequences in pairs]
+    steps = max((sequences.mask.shape[1] for _, sequences in pairs), default=0)
     with torch.no_grad():
-        total = sum(
-            _half_squared_error(model(inputs, mask), targets, mask, weights).item()
-            for inputs, targets, mask, weights in _batches(
-                sequences, np.arange(len(sequences)), batch
-            )
-        )
-    return total / max(1, len(sequences))
+        for few in _turns(pieces, at_once(pairs[0][0].network, steps, batch) if pairs else 1):
+            together = _together([(pairs[n][1], chosen) for n, chosen in few])
+            models = [pairs[n][0] for n, _ in few]
+            outputs = run_all(models, together.inputs, together.lengths)
+            for (n, _), error in zip(few, _half_squared_errors(outputs, together), strict=True):
+                totals[n] += error.item()
+    return [total / max(1, len(s)) for total, (_, s) in zip(totals, pairs, strict=True)]
 
 
 def _optimiser(model: BLSTM, settings: Settings) -> torch.optim.Optimizer:
     if settings.optimiser == "sgd":
         return torch.optim.SGD(
-            model.parameters(), lr=settings.learning_rate, momentum=settings.momentum
+            model.parameters(), lr=settings.learning_rate, momentum=settings.momentum, fused=True
         )
     return torch.optim.AdamW(
-        model.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
+        model.parameters(),
+        lr=settings.learning_rate,
+        weight_decay=settings.weight_decay,
+        fused=True,
     )
 
 
-def _train_epoch(
-    model: BLSTM,
-    optimiser: torch.optim.Optimizer,
-    sequences: Sequences,
-    order: NDArray[np.int64],
-    settings: Settings,
-    noise: torch.Generator,
-) -> float:
-    """Go through the sequences once and update the model; return the error per sequence."""
-    total = 0.0
-    update = settings.batch if settings.stochastic else len(order)
-    for start in range(0, len(order), update):
-        members = order[start : start + update]
-        scale = 1.0
+def _train_epoch(members: Sequence[_Member], settings: Settings) -> list[float]:
+    """Go through each one's sequences once and update it; return its error per sequence."""
+    totals = [0.0] * len(members)
+    updates = []
+    for task, progress in members:
+        count = len(task.training)
+        order = progress.rng.permutation(count) if settings.shuffle else np.arange(count)
+        updates.append(_pieces(order, settings.batch if settings.stochastic else count))
+    for turn in _turns(updates, len(members)):
+        errors = _update([(members[n], chosen) for n, chosen in turn], settings)
+        for (n, _), error in zip(turn, errors, strict=True):
+            totals[n] += error
+    return [total / len(m.task.training) for total, m in zip(totals, members, strict=True)]
+
+
+def _update(members: Sequence[tuple[_Member, Indices]], settings: Settings) -> list[float]:
+    """Make one step of each on the sequences chosen for it; return its error before the step."""
+    totals = [0.0] * len(members)
+    pieces = [_pieces(chosen, settings.batch) for _, chosen in members]
+    labels = [_labels(member.task.training, chosen) for member, chosen in members]
+    for member, _ in members:
+        member.progress.optimiser.zero_grad()
+    for few in _turns(pieces, _most(members, settings)):
+        own = [members[n][0] for n, _ in few]
+        noises = [m.progress.noise for m in own] if settings.noise else None
+        batches = [(m.task.training, chosen) for m, (_, chosen) in zip(own, few, strict=True)]
+        together = _together(batches, settings.noise, noises)
+        outputs = run_all([m.progress.model for m in own], together.inputs, together.lengths)
+        errors = _half_squared_errors(outputs, together)
+        goals = _discordances(outputs, together) if settings.error == "ccc" else errors
         if settings.error == "mean":
-            scale /= max(1, _labels(sequences, members))
-        optimiser.zero_grad()
-        for inputs, targets, mask, weights in _batches(sequences, members, settings.batch):
-            if settings.noise:
-                inputs += settings.noise * torch.randn(inputs.shape, generator=noise)
-            outputs = model(inputs, mask)
-            error = _half_squared_error(outputs, targets, mask, weights)
-            if settings.error == "ccc":
-                torch.autograd.backward(_discordance(outputs, targets, mask, weights))
-            else:
-                torch.autograd.backward(scale * error)
-            total += error.item()
-        optimiser.step()
-    return total / len(sequences)
+            goals = goals / torch.tensor([labels[n] for n, _ in few])
+        torch.autograd.backward(goals.sum())
+        for (n, _), error in zip(few, errors.tolist(), strict=True):
+            totals[n] += error
+    for member, _ in members:
+        member.progress.optimiser.step()
+    return totals
 
 
-def _batches(
-    sequences: Sequences, members: NDArray[np.int64], batch: int
-) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor | None]]:
-    """Yield inputs, targets, mask, weights of `batch` members at a time, cut to their longest."""
-    for start in range(0, len(members), batch):
-        chosen = members[start : start + batch]
-        mask = sequences.mask[chosen]
-        steps = mask.sum(axis=1).max()
-        yield (
-            torch.from_numpy(sequences.inputs[chosen, :steps]),
-            torch.from_numpy(sequences.targets[chosen, :steps]),
-            torch.from_numpy(mask[:, :steps]),
-            None if sequences.weights is None else torch.from_numpy(sequences.weights[chosen]),
-        )
+def _most(members: Sequence[tuple[_Member, Indices]], settings: Settings) -> int:
+    """How many mini-batches to compute at once."""
+    steps = max(member.task.training.mask.shape[1] for member, _ in members)
+    return at_once(members[0][0].task.network, steps, settings.batch)
 
 
-def _half_squared_error(
-    outputs: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
-) -> Tensor:
-    """Sum half the squared error over the labelled frames; the others give no gradient."""
-    labelled = mask.unsqueeze(2) & ~targets.isnan()
-    squares = torch.where(labelled, outputs - targets.nan_to_num(), 0).square()
-    if weights is not None:
-        squares = squares * weights[:, None, None]
-    return 0.5 * squares.sum()
+def _pieces(order: Indices, size: int) -> list[Indices]:
+    return [order[start : start + size] for start in range(0, len(order), size)]
 
 
-def _discordance(
-    outputs: Tensor, targets: Tensor, mask: Tensor, weights: Tensor | None = None
-) -> Tensor:
-    """1 less Lin's concordance (1989) over the labelled frames, summed over the outputs."""
-    count = (mask.unsqueeze(2) & ~targets.isnan()).to(outputs.dtype)
-    if weights is not None:
-        count = count * weights[:, None, None]
-    count = count / count.sum(dim=(0, 1)).clamp(min=1e-9)
-    y = targets.nan_to_num()
-    mean, mean_y = (count * outputs).sum(dim=(0, 1)), (count * y).sum(dim=(0, 1))
+def _turns(pieces: Sequence[Sequence[Indices]], most: int) -> Iterator[list[tuple[int, Indices]]]:
+    """The first piece of each list that has one, with the list's number; then the second; ...
+
+    Of one turn, `most` are given at a time.
+    """
+    for turn in zip_longest(*pieces):
+        there = [(n, piece) for n, piece in enumerate(turn) if piece is not None]
+        for start in range(0, len(there), most):
+            yield there[start : start + most]
+
+
+class _Together(NamedTuple):
+    """A mini-batch of each of M networks, padded to the largest, time before sequences."""
+
+    inputs: Tensor  # (M, T, B, F)
+    targets: Tensor  # (M, T, B, K), NaN where there is no label, and on padding
+    lengths: Tensor  # (M, B)
+    weights: Tensor  # (M, 1, B, 1)
+
+
+def _together(
+    batches: Sequence[tuple[Sequences, Indices]],
+    sigma: float = 0.0,
+    noises: Sequence[torch.Generator] | None = None,
+) -> _Together:
+    """Put the chosen sequences of each network together, noise of `sigma` added to the inputs."""
+    rows = max(len(chosen) for _, chosen in batches)
+    lengths = torch.zeros(len(batches), rows, dtype=torch.int32)
+    for own, (sequences, chosen) in zip(lengths, batches, strict=True):
+        own[: len(chosen)] = torch.from_numpy(sequences.mask[chosen].sum(axis=1))
+    first, steps = batches[0][0], int(lengths.max())
+    inputs = torch.zeros(len(batches), steps, rows, first.inputs.shape[2])
+    targets = torch.full((len(batches), steps, rows, first.targets.shape[2]), math.nan)
+    weights = torch.ones(len(batches), 1, rows, 1)
+    for m, (sequences, chosen) in enumerate(batches):
+        count, longest = len(chosen), int(lengths[m].max())
+        x = torch.from_numpy(sequences.inputs[chosen, :longest])
+        if noises:
+            x += torch.randn(x.shape, generator=noises[m]).mul_(sigma)
+        inputs[m, :longest, :count] = x.transpose(0, 1)
+        y = sequences.targets[chosen, :longest]
+        y[~sequences.mask[chosen, :longest]] = np.nan
+        targets[m, :longest, :count] = torch.from_numpy(y).transpose(0, 1)
+        if sequences.weights is not None:
+            weights[m, 0, :count, 0] = torch.from_numpy(sequences.weights[chosen])
+    return _Together(inputs, targets, lengths, weights)
+
+
+def _half_squared_errors(outputs: Tensor, batch: _Together) -> Tensor:
+    """Half the squared error over the labelled frames, (M,); the others give no gradient."""
+    labelled = ~batch.targets.isnan()
+    squares = torch.where(labelled, outputs - batch.targets.nan_to_num(), 0).square()
+    return 0.5 * (squares * batch.weights).sum(dim=(1, 2, 3))
+
+
+def _discordances(outputs: Tensor, batch: _Together) -> Tensor:
+    """1 less Lin's concordance (1989) over the labelled frames, summed over the outputs: (M,)."""
+    frames = (1, 2)
+    count = (~batch.targets.isnan()).to(outputs.dtype) * batch.weights
+    count = count / count.sum(dim=frames, keepdim=True).clamp(min=1e-9)
+    y = batch.targets.nan_to_num()
+    mean, mean_y = ((count * each).sum(dim=frames, keepdim=True) for each in (outputs, y))
     around, around_y = outputs - mean, y - mean_y
-    spread = (count * (around.square() + around_y.square())).sum(dim=(0, 1))
-    together = (count * around * around_y).sum(dim=(0, 1))
-    return (1 - 2 * together / (spread + (mean - mean_y).square() + 1e-6)).sum()
+    spread = (count * (around.square() + around_y.square())).sum(dim=frames)
+    together = (count * around * around_y).sum(dim=frames)
+    apart = (mean - mean_y).square().sum(dim=frames)
+    return (1 - 2 * together / (spread + apart + 1e-6)).sum(dim=1)
 
 
-def _labels(sequences: Sequences, members: NDArray[np.int64]) -> int:
-    """Count the labels, frames times outputs, that the members have."""
+def _labels(sequences: Sequences, members: Indices) -> int:
+    """Count the labels, frames times outputs, that the members have; 1 where there are none."""
     labelled = sequences.mask[members, :, None] & ~np.isnan(sequences.targets[members])
-    return int(labelled.sum())
+    return max(1, int(labelled.sum()))

@@ -1,13 +1,15 @@
 """The network in torch, with CURRENNT's gradient, delta clipping included.
 
-torch.nn.LSTM has neither peepholes nor clipped deltas, so a recurrent layer is a hand-written
-autograd.Function: whatever does not depend on the step before is done for all time steps at once,
-and both directions advance in the same step. The plain recurrent layer, a baseline's, has torch's
-own gradient. Letters as in `moodcurve.network`.
+torch.nn.LSTM has neither peepholes nor clipped deltas, so an LSTM layer is a hand-written
+autograd.Function, twice: compiled (`cells.py`) for the processor, and in torch's expressions for
+any device. There whatever does not depend on the step before is done for all time steps at once,
+and all networks and both directions advance in the same step. The plain recurrent layer, a
+baseline's, has torch's own gradient. Letters as in `moodcurve.network`; M networks of one shape.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -18,6 +20,7 @@ from torch.autograd.function import once_differentiable
 
 from moodcurve.errors import InputError
 from moodcurve.network import Array, Dense, Elman, Layer, Network, Recurrent
+from moodcurve.training import cells
 
 # the error before an activation, from the error after it and the activation's value, in one pass
 _through_sigmoid = torch.ops.aten.sigmoid_backward.grad_input
@@ -97,12 +100,12 @@ def _draw_stack(
 
 
 class BLSTM(torch.nn.Module):
-    """A trainable copy of a numpy network; `clip_deltas`, of LSTM layers: see `recurrent_layer`."""
+    """A trainable copy of a numpy network; `clip_deltas`, of LSTM layers: see `lstm_layer`."""
 
     def __init__(self, network: Network, clip_deltas: bool = True) -> None:
         super().__init__()
         self.clip_deltas = clip_deltas
-        self._network = network
+        self.network = network
         self._weights = torch.nn.ModuleList(
             torch.nn.ParameterList(torch.tensor(getattr(layer, name)) for name in _names(layer))
             for layer in network.layers
@@ -112,26 +115,46 @@ class BLSTM(torch.nn.Module):
         """Copy the present weights into a numpy network."""
         return Network(
             tuple(
-                _with_weights(layer, [weight.detach().numpy() for weight in weights])
-                for layer, weights in self._pairs()
+                _with_weights(layer, [weight.detach().cpu().numpy() for weight in weights])
+                for layer, weights in self.layers()
             )
         )
 
     def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute outputs (B, T, N) for `x` (B, T, F); `mask` (B, T) is false on right padding."""
-        for layer, weights in self._pairs():
-            if isinstance(layer, Recurrent):
-                x = recurrent_layer(x, mask, *weights, clip_deltas=self.clip_deltas)
-            elif isinstance(layer, Elman):
-                x = elman_layer(x, mask, *weights)
-            else:
-                x = torch.nn.functional.linear(x, *weights)
-                if layer.activation != "identity":
-                    x = x.tanh() if layer.activation == "tanh" else x.sigmoid()
-        return x
+        lengths = None if mask is None else mask.sum(dim=1, dtype=torch.int32)[None]
+        return run_all([self], x.transpose(0, 1)[None], lengths)[0].transpose(0, 1)
 
-    def _pairs(self) -> list[tuple[Layer, Any]]:
-        return list(zip(self._network.layers, self._weights, strict=True))
+    def layers(self) -> list[tuple[Layer, Any]]:
+        """Each layer as it was given, and its weights in the order of its fields."""
+        return list(zip(self.network.layers, self._weights, strict=True))
+
+
+def run_all(models: Sequence[BLSTM], x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Run M networks of one shape at once, each on its own batch, differentiable.
+
+    `x` is (M, T, B, F), `lengths` (M, B), int32, how long each sequence is: T without. Returns
+    (M, T, B, N), meaningless beyond a sequence's end. A network's outputs and gradients are those
+    that it has alone, but for rounding. Raises InputError where the networks differ in shape.
+    """
+    clip = models[0].clip_deltas
+    if len({tuple(p.shape for p in model.parameters()) for model in models}) > 1:
+        raise InputError("networks of several shapes cannot be trained at once; train one by one")
+    if lengths is not None and bool((lengths == x.shape[1]).all()):
+        lengths = None
+    for members in zip(*(model.layers() for model in models), strict=True):
+        layer, weights = members[0][0], [list(own) for _, own in members]
+        if isinstance(layer, Recurrent):
+            x = lstm_layer(x, lengths, weights, clip_deltas=clip)
+        elif isinstance(layer, Elman):
+            x = elman_layer(x, lengths, weights)
+        else:
+            stacked, bias = _stacked(weights)
+            out = torch.baddbmm(bias.unsqueeze(1), x.flatten(1, 2), stacked.mT)
+            x = out.view(*x.shape[:3], -1)
+            if layer.activation != "identity":
+                x = x.tanh() if layer.activation == "tanh" else x.sigmoid()
+    return x
 
 
 def _names(layer: Layer) -> list[str]:
@@ -145,38 +168,44 @@ def _with_weights(layer: Layer, arrays: list[Any]) -> Layer:
     return replace(layer, **changes)
 
 
-def recurrent_layer(
+def lstm_layer(
     x: Tensor,
-    mask: Tensor | None,
-    weights: Tensor,
-    bias: Tensor,
-    recurrent: Tensor,
-    peepholes: Tensor,
+    lengths: Tensor | None,
+    weights: Sequence[Sequence[Tensor]],
     *,
     clip_deltas: bool,
 ) -> Tensor:
-    """Compute one LSTM or BLSTM layer, differentiable once; weights as in `Recurrent`.
+    """Compute one LSTM or BLSTM layer of M networks, differentiable once.
 
-    `x` is (B, T, P), `mask` (B, T) false on right padding; returns (B, T, D * H), 0 on padding.
-    With `clip_deltas` the gradient is CURRENNT's: each gate's delta is clipped to [-1, 1] before
-    it goes on to the step before, the layer below and the weights; o's peephole passes it to the
-    cell unclipped.
+    `x` is (M, T, B, P), `lengths` (M, B) or None as in `run_all`, `weights` each network's as in
+    `Recurrent`; returns (M, T, B, D * H), 0 on padding. With `clip_deltas` the gradient is
+    CURRENNT's: each gate's delta is clipped to [-1, 1] before it goes on to the step before, the
+    layer below and the weights; o's peephole passes it to the cell unclipped.
     """
-    out: Tensor = _Layer.apply(  # type: ignore[no-untyped-call]
-        x, mask, weights, bias, recurrent, peepholes, clip_deltas
-    )
+    out: Tensor
+    if cells.can_run(x):
+        flat = [weight for own in weights for weight in own]
+        out = _Compiled.apply(x.contiguous(), lengths, clip_deltas, *flat)  # type: ignore[no-untyped-call]
+    else:
+        valid = _valid(x, lengths)
+        out = _Expressions.apply(x, valid, clip_deltas, *_stacked(weights))  # type: ignore[no-untyped-call]
     return out
 
 
-def elman_layer(
-    x: Tensor, mask: Tensor | None, weights: Tensor, bias: Tensor, recurrent: Tensor
-) -> Tensor:
-    """Compute one plain recurrent layer, differentiable; weights as in `Elman`.
+def elman_layer(x: Tensor, lengths: Tensor | None, weights: Sequence[Sequence[Tensor]]) -> Tensor:
+    """Compute one plain recurrent layer of M networks, differentiable.
 
-    `x` is (B, T, P), `mask` (B, T) false on right padding; returns (B, T, D * H), 0 on padding.
+    `x` is (M, T, B, P), `lengths` (M, B) or None as in `run_all`, `weights` each network's as in
+    `Elman`; returns (M, T, B, D * H), 0 on padding.
     """
-    x, valid = _prepare(x, mask, len(recurrent))
-    driven = torch.baddbmm(bias.unsqueeze(1), x.flatten(1, 2), weights.mT).view(*x.shape[:3], -1)
+    own, bias, recurrent = _stacked(weights)
+    directions = recurrent.shape[1]
+    own, bias, recurrent = (each.flatten(0, 1) for each in (own, bias, recurrent))
+    valid = _valid(x, lengths)
+    x = _both_ways(x, directions)
+    driven = torch.baddbmm(bias.unsqueeze(1), x.flatten(1, 2), own.mT).view(*x.shape[:3], -1)
+    if valid is not None:
+        valid = _both_ways(valid, directions)
     h = torch.zeros_like(driven[:, 0])
     steps = []
     for t in range(driven.shape[1]):
@@ -184,83 +213,126 @@ def elman_layer(
         if valid is not None:
             h = h * valid[:, t]
         steps.append(h)
-    return _join(torch.stack(steps, dim=1))
+    return _join(torch.stack(steps, dim=1), directions)
 
 
-class _Layer(torch.autograd.Function):
-    """The cell and its gradient; equations: CURRENNT, `LstmLayer`.
+class _Compiled(torch.autograd.Function):
+    """The cell and its gradient by cells.c."""
 
-    Inside, the axes are (D, T, B, ...), with time reversed in the backward direction.
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, lengths: Tensor | None, clip_deltas: bool, *parameters: Tensor
+    ) -> Tensor:
+        run = cells.forward(x, lengths, parameters)
+        ctx.save_for_backward(x, *run, *parameters)
+        ctx.lengths, ctx.clip_deltas = lengths, clip_deltas
+        return run[0]
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        x, out, gates, c, *parameters = ctx.saved_tensors
+        to_x, to_parameters = cells.backward(
+            x,
+            ctx.lengths,
+            parameters,
+            (out, gates, c),
+            gradient.contiguous(),
+            ctx.clip_deltas,
+            ctx.needs_input_grad[0],
+        )
+        return to_x, None, None, *to_parameters
+
+
+class _Expressions(torch.autograd.Function):
+    """The cell and its gradient in torch, on any device; equations: CURRENNT, `LstmLayer`.
+
+    Inside, the axes are (M * D, T, B, ...), with time reversed in the backward direction.
     """
 
     @staticmethod
     def forward(
         ctx: Any,
         x: Tensor,
-        mask: Tensor | None,
+        valid: Tensor | None,
+        clip_deltas: bool,
         weights: Tensor,
         bias: Tensor,
         recurrent: Tensor,
         peepholes: Tensor,
-        clip_deltas: bool,
     ) -> Tensor:
-        directions, _, units = recurrent.shape
-        x, valid = _prepare(x, mask, directions)
-        _, steps, batch, _ = x.shape
+        directions, units = recurrent.shape[1], recurrent.shape[3]
+        weights, bias, recurrent, peepholes = (
+            each.flatten(0, 1) for each in (weights, bias, recurrent, peepholes)
+        )
+        x = _both_ways(x, directions)
+        if valid is not None:
+            valid = _both_ways(valid, directions)
+        ways, steps, batch, _ = x.shape
         gates = torch.baddbmm(bias.unsqueeze(1), x.flatten(1, 2), weights.mT)
-        gates = gates.view(directions, steps, batch, 4, units)
+        gates = gates.view(ways, steps, batch, 4, units)
         # h and c hold one step more than the sequence: before the first, both are 0
-        h = x.new_zeros(directions, steps + 1, batch, units)
+        h = x.new_zeros(ways, steps + 1, batch, units)
         c = torch.zeros_like(h)
         _run_cells(gates, h, c, recurrent, peepholes, valid)
         ctx.save_for_backward(x, gates, h, c, weights, recurrent, peepholes)
-        ctx.valid, ctx.clip_deltas = valid, clip_deltas
-        return _join(h[:, 1:])
+        ctx.valid, ctx.clip_deltas, ctx.directions = valid, clip_deltas, directions
+        return _join(h[:, 1:], directions)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, gates, h, c, weights, recurrent, peepholes = ctx.saved_tensors
-        directions, _, units = recurrent.shape
-        forward, *backward = gradient.transpose(0, 1).chunk(directions, dim=2)
-        to_h = torch.stack([forward, *(way.flip(0) for way in backward)])
+        ways, _, units = recurrent.shape
+        own, *reverse = gradient.chunk(ctx.directions, dim=3)
+        to_h = torch.stack([own, *(way.flip(1) for way in reverse)], dim=1).flatten(0, 1)
         deltas = _gate_deltas(to_h, gates, c, recurrent, peepholes, ctx.valid, ctx.clip_deltas)
 
         _, i, f, o = deltas.unbind(3)
         past, present = c[:, :-1], c[:, 1:]
         to_peepholes = [(i * past).sum((1, 2)), (f * past).sum((1, 2)), (o * present).sum((1, 2))]
-        flat = deltas.view(directions, -1, 4 * units)
+        flat = deltas.view(ways, -1, 4 * units)
         to_x = None
         if ctx.needs_input_grad[0]:
-            forward, *backward = (flat @ weights).view_as(x)
-            to_x = sum((way.flip(0) for way in backward), forward).transpose(0, 1)
-        return (
-            to_x,
-            None,
+            by_way = (flat @ weights).view(-1, ctx.directions, *x.shape[1:])
+            own, *reverse = by_way.unbind(1)
+            to_x = sum((way.flip(1) for way in reverse), own)
+        to_parameters = (
             flat.mT @ x.flatten(1, 2),
             flat.sum(1),
             flat.mT @ h[:, :-1].flatten(1, 2),
             torch.stack(to_peepholes, dim=1),
+        )
+        return (
+            to_x,
             None,
+            None,
+            *(each.unflatten(0, (-1, ctx.directions)) for each in to_parameters),
         )
 
 
-def _prepare(x: Tensor, mask: Tensor | None, directions: int) -> tuple[Tensor, Tensor | None]:
-    """Return `x` (B, T, P) as (D, T, B, P), and (D, T, B, 1), 0 on padding, or None without any."""
-    x = _both_ways(x.transpose(0, 1), directions)
-    if mask is None or mask.all():
-        return x, None
-    return x, _both_ways(mask.T.unsqueeze(2).to(x.dtype), directions)
+def _stacked(weights: Sequence[Sequence[Tensor]]) -> list[Tensor]:
+    """Each kind of weights of all networks in one tensor (M, ...)."""
+    return [torch.stack(kind) for kind in zip(*weights, strict=True)]
 
 
-def _join(h: Tensor) -> Tensor:
-    """Undo the axes of `_prepare`: (D, T, B, H) becomes (B, T, D * H)."""
-    return torch.cat([h[0], *h[1:].flip(1)], dim=2).transpose(0, 1)
+def _valid(x: Tensor, lengths: Tensor | None) -> Tensor | None:
+    """(M, T, B, 1), 0 on the padding of x (M, T, B, P)."""
+    if lengths is None:
+        return None
+    steps = torch.arange(x.shape[1], device=x.device)[:, None]
+    return (steps < lengths[:, None]).unsqueeze(3).to(x.dtype)
 
 
 def _both_ways(x: Tensor, directions: int) -> Tensor:
-    """Stack time-major x (T, ...) as each direction meets it: (D, T, ...)."""
-    return torch.stack([x, x.flip(0)][:directions])
+    """Stack x (M, T, ...) as each direction meets it: (M * D, T, ...)."""
+    return torch.stack([x, x.flip(1)][:directions], dim=1).flatten(0, 1)
+
+
+def _join(h: Tensor, directions: int) -> Tensor:
+    """Undo `_both_ways`, directions side by side: (M * D, T, B, H) becomes (M, T, B, D * H)."""
+    own, *reverse = h.reshape(-1, directions, *h.shape[1:]).unbind(1)
+    return torch.cat([own, *(way.flip(1) for way in reverse)], dim=3)
 
 
 def _run_cells(
@@ -271,9 +343,10 @@ def _run_cells(
     peepholes: Tensor,
     valid: Tensor | None,
 ) -> None:
-    """Turn the gates' input products (D, T, B, 4, H) into activations and fill h and c, in place.
+    """Turn the gates' input products into activations and fill h and c, in place.
 
-    h and c are (D, T + 1, B, H); step t reads their row t and writes row t + 1.
+    The gates are (M * D, T, B, 4, H), h and c (M * D, T + 1, B, H); step t reads their row t and
+    writes row t + 1.
     """
     transposed = recurrent.mT.contiguous()
     peephole_if, peephole_o = peepholes[:, None, :2], peepholes[:, None, 2]
@@ -299,9 +372,9 @@ def _gate_deltas(
     valid: Tensor | None,
     clip: bool,
 ) -> Tensor:
-    """Compute the error's gradient at the gates' inputs, (D, T, B, 4, H).
+    """Compute the error's gradient at the gates' inputs, (M * D, T, B, 4, H).
 
-    `to_h` (D, T, B, H), the gradient at h from outside the layer, is overwritten.
+    `to_h` (M * D, T, B, H), the gradient at h from outside the layer, is overwritten.
     """
     deltas = torch.empty_like(gates)
     pi, pf, po = peepholes.unsqueeze(1).unbind(2)
