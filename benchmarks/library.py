@@ -57,7 +57,7 @@ def rate(clips: Path, songs: int) -> None:
         row("decoding", decoding)
         reference = opensmile()
         if reference:
-            row("openSMILE alone (with decoding)", each(reference, paths))
+            row("openSMILE alone, its two passes", each(reference, paths))
         row("decoding, features, networks", alone)
         one = scanned(paths[0].parent, folder)
         row("a scan, one worker", one)
