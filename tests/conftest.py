@@ -1,5 +1,6 @@
 """What several test files share: a small model, short songs, a tiny corpus; all made here."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -74,3 +75,17 @@ def song(tmp_path: Path) -> Path:
     path = tmp_path / "tone.wav"
     soundfile.write(path, tone(10), SAMPLE_RATE)
     return path
+
+
+@pytest.fixture(scope="module")
+def kept_process() -> Iterator[None]:
+    yield
+    from moodcurve.library.trace import end_isolated
+
+    end_isolated()
+
+
+@pytest.fixture
+def one_process(kept_process: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let scans in this process share their isolated process, which takes a second to start."""
+    monkeypatch.setattr("moodcurve.library.scan.trace.end_isolated", lambda: None)

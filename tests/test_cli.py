@@ -28,7 +28,7 @@ from moodcurve.moods import moods
 from moodcurve.rows import rows_of
 
 COMMANDS = ("predict", "live", "train", "evaluate", "reproduce", "export", "features", "models")
-COMMANDS += ("currennt",)
+COMMANDS += ("currennt", "library")
 
 
 @pytest.fixture(autouse=True)

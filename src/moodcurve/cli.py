@@ -14,6 +14,7 @@ from moodcurve import __version__
 from moodcurve.currennt.cli import add_commands as add_currennt
 from moodcurve.errors import InputError, Unfinished, training_parts
 from moodcurve.export.cli import add_command as add_export
+from moodcurve.library.cli import add_commands as add_library
 
 if TYPE_CHECKING:
     import numpy as np
@@ -159,6 +160,7 @@ def _parser() -> argparse.ArgumentParser:
     )
 
     add_export(commands)
+    add_library(commands)
 
     features = command(
         "features", _features, "Extract the 260 features, as official files have them."

@@ -41,7 +41,7 @@ from distributed.system import MEMORY_LIMIT
 from distributed.utils import silence_logging_cmgr
 
 from moodcurve import __version__
-from moodcurve.errors import InputError, Unfinished
+from moodcurve.errors import InputError, JobsKilled, Unfinished
 from moodcurve.workers import interrupts_later
 
 Job = TypeVar("Job")
@@ -72,18 +72,6 @@ class Distribute(Protocol):
         self, function: Callable[..., Result], jobs: Iterable[Job], *shared: Any
     ) -> Iterator[tuple[Job, Result]]:
         """See the class."""
-
-
-class JobsKilled(Unfinished):
-    """Jobs whose workers died each time; all others are done."""
-
-    def __init__(self, jobs: Sequence[Any]):
-        names = ", ".join(map(str, jobs[:3])) + (", ..." if len(jobs) > 3 else "")
-        super().__init__(
-            f"{names}: killed each worker that tried, perhaps for want of memory; "
-            "use fewer workers or a machine with more memory"
-        )
-        self.jobs = jobs
 
 
 def check_workers(jobs: int | None, scheduler: str | None) -> None:

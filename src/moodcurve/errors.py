@@ -1,7 +1,8 @@
 """The one exception that a user's mistake raises."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 
 class InputError(Exception):
@@ -17,6 +18,18 @@ class Unfinished(InputError):
 
     The command line exits with 1: something was done.
     """
+
+
+class JobsKilled(Unfinished):
+    """Jobs whose workers died each time; all others are done."""
+
+    def __init__(self, jobs: Sequence[Any]):
+        names = ", ".join(map(str, jobs[:3])) + (", ..." if len(jobs) > 3 else "")
+        super().__init__(
+            f"{names}: killed each worker that tried, perhaps for want of memory; "
+            "use fewer workers or a machine with more memory"
+        )
+        self.jobs = jobs
 
 
 @contextmanager

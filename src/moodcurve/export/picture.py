@@ -52,16 +52,21 @@ def draw(curve: Curve) -> Any:
 def write_picture(curve: Curve, path: Path) -> Any:
     """Draw the curve and write it to a file of the kind its name says; returns the figure."""
     figure = draw(curve)
+    save_figure(figure, path, credit(curve))
+    return figure
+
+
+def save_figure(figure: Any, path: Path, made_by: str) -> None:
+    """Write a figure to a file of the kind its name says. Raises InputError where that fails."""
     kind = path.suffix.removeprefix(".") or "none"
-    made_by = {"Subject" if kind == "pdf" else "Description": credit(curve)}
+    metadata = {"Subject" if kind == "pdf" else "Description": made_by}
     with replacing(path) as part:
         try:
             with warnings.catch_warnings():
                 warnings.filterwarnings("ignore", "Glyph .* missing")  # in a song's name: a box
-                figure.savefig(part, format=kind, metadata=made_by)
+                figure.savefig(part, format=kind, metadata=metadata)
         except ValueError as error:  # an unknown ending
             raise InputError(f"{path}: {error}") from None
-    return figure
 
 
 def _over_time(axes: Any, curve: Curve) -> None:
@@ -105,10 +110,15 @@ def _plane(axes: Any, curve: Curve) -> Any:
             fontsize=9,
             arrowprops={"arrowstyle": "-", "color": "0.4"},
         )
+    frame_plane(axes)
+    return dots
+
+
+def frame_plane(axes: Any) -> None:
+    """Give axes the frame of the plane: its middle, its corners in words, -1 .. 1."""
     axes.axhline(0, color="0.6", linewidth=0.8)
     axes.axvline(0, color="0.6", linewidth=0.8)
     for x, y, across, up, words in _CORNERS:
         axes.text(x, y, words, ha=across, va=up, color="0.4", fontsize=9)
     axes.set(xlim=(-1, 1), ylim=(-1, 1), xlabel="valence", ylabel="arousal", aspect="equal")
     axes.set(xticks=np.linspace(-1, 1, 5), yticks=np.linspace(-1, 1, 5))
-    return dots

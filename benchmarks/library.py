@@ -1,0 +1,356 @@
+"""What a library costs: songs an hour, overhead, memory, and a million made-up songs.
+
+    python benchmarks/library.py [rate] [memory] [size] [--clips FOLDER] [--songs N] [--largest N]
+
+rate    songs of two minutes, made from recordings: openSMILE alone, File2Curve, a scan by one
+        worker and by two
+memory  of scanner and worker over N short songs (10,000), made by mutating a few
+size    10^4, 10^5, 10^6 made-up songs: what a scan compares, find, like, journey, map; each step in
+        a process of its own, with its largest memory
+
+One thread a process. Rates are of processor time; the ratio of two workers to one is by the clock
+and needs a machine with nothing else to do: the load is printed beside it.
+"""
+
+import argparse
+import os
+import resource
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(_variable, "1")  # before numpy is imported
+
+import numpy as np  # noqa: E402
+import psutil  # noqa: E402
+import pyarrow as pa  # noqa: E402
+import soundfile  # noqa: E402
+
+from moodcurve import File2Curve  # noqa: E402
+from moodcurve.audio import SAMPLE_RATE, find_songs, read, read_blocks  # noqa: E402
+from moodcurve.cluster import workers  # noqa: E402
+from moodcurve.library import store, trace  # noqa: E402
+from moodcurve.library.places import Job, Listing  # noqa: E402
+from moodcurve.library.scan import compare, known_songs, scan  # noqa: E402
+from moodcurve.model import DEFAULT  # noqa: E402
+
+CLIPS = Path(__file__).parents[2] / "shared" / "corpora" / "clips" / "audio"
+SECONDS = 120  # of a song for the rate
+
+
+def rate(clips: Path, songs: int) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        paths = mutated(clips, folder / "music", songs, SECONDS)
+        print(f"\n{songs} songs of {SECONDS} s, flac; load {os.getloadavg()[0]:.1f}")
+        curve = File2Curve()
+        curve(paths[0])  # whatever is done once
+        alone = each(lambda path: curve(path), paths)
+        decoding = each(lambda path: list(read_blocks(path)), paths)
+        row("decoding", decoding)
+        reference = opensmile()
+        if reference:
+            row("openSMILE alone, its two passes", each(reference, paths))
+        row("decoding, features, networks", alone)
+        one = scanned(paths[0].parent, folder)
+        row("a scan, one worker", one)
+        print(f"overhead a song     {1000 * (one - alone):6.0f} ms")
+        ratio = by_workers(paths, 1) / by_workers(paths, 2)
+        print(f"two workers         {ratio:6.2f} x one; load {os.getloadavg()[0]:.1f}")
+
+
+def scanned(music: Path, folder: Path) -> float:
+    """Seconds of the processor a song of a scan by one worker.
+
+    They are less what a scan of two songs takes: starting is paid once.
+    """
+    few = folder / "few"
+    few.mkdir()
+    songs = sorted(music.iterdir())
+    for path in songs[:2]:
+        shutil.copy(path, few)
+    spent = []
+    for source in (few, music):
+        began = used()
+        scan([str(source)], folder / f"lib-{source.name}", jobs=1)
+        spent.append(used() - began)
+    return (spent[1] - spent[0]) / (len(songs) - 2)
+
+
+def by_workers(paths: list[Path], count: int) -> float:
+    """Seconds by the clock that workers who have begun already take."""
+    jobs = [Job(str(path), 0, "") for path in paths]
+    with workers(count) as distribute:
+        for todo in (2 * jobs[:2], jobs):
+            began = time.perf_counter()
+            for _, entry in distribute(trace.trace_isolated, todo, DEFAULT, trace.trace):
+                assert entry.row["error"] is None
+        return time.perf_counter() - began
+
+
+def used() -> float:
+    """Seconds of the processors that this process and those that it has ended have used."""
+    both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(usage.ru_utime + usage.ru_stime for usage in both)
+
+
+def each(function: Callable[[Path], Any], paths: list[Path]) -> float:
+    """Seconds of the processor a song."""
+    began = time.process_time()
+    for path in paths:
+        function(path)
+    return (time.process_time() - began) / len(paths)
+
+
+def row(name: str, seconds: float) -> None:
+    print(f"{name:34}{1000 * seconds:8.0f} ms a song{3600 / seconds:10,.0f} songs an hour and core")
+
+
+def opensmile() -> Callable[[Path], Any] | None:
+    try:
+        import opensmile as package
+    except ImportError:
+        print("openSMILE is not installed (extra `reference`)")
+        return None
+    levels = package.FeatureLevel
+    passes = [
+        package.Smile(package.FeatureSet.ComParE_2016, level)
+        for level in (levels.LowLevelDescriptors, levels.LowLevelDescriptors_Deltas)
+    ]
+    return lambda path: [smile.process_signal(read(path), SAMPLE_RATE) for smile in passes]
+
+
+def mutated(clips: Path, folder: Path, count: int, seconds: float) -> list[Path]:
+    """Songs made from a few: each begins elsewhere and has another loudness."""
+    rng = np.random.default_rng(0)
+    sources = [read(path) for path in find_songs([clips])[0]]
+    folder.mkdir()
+    paths = []
+    for number in range(count):
+        source = sources[number % len(sources)]
+        first = rng.integers(len(source))
+        samples = np.resize(np.roll(source, -first), round(seconds * SAMPLE_RATE))
+        path = folder / f"{number // 1000}-{number}.flac"
+        soundfile.write(path, samples * rng.uniform(0.5, 0.9), SAMPLE_RATE)
+        paths.append(path)
+    return paths
+
+
+def memory(clips: Path, songs: int) -> None:
+    with tempfile.TemporaryDirectory() as place:
+        mutated(clips, Path(place) / "music", songs, 1.0)
+        samples: list[tuple[float, float]] = []
+        ended = threading.Event()
+
+        def watch() -> None:
+            me = psutil.Process()
+            while not ended.wait(0.5):
+                children = me.children()
+                worker = max((c.memory_info().rss for c in children), default=0)
+                samples.append((me.memory_info().rss / 1e6, worker / 1e6))
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        began = time.perf_counter()
+        tally = scan([f"{place}/music"], Path(place) / "lib", jobs=1)
+        seconds = time.perf_counter() - began
+        ended.set()
+        watcher.join()
+        size = sum(path.stat().st_size for path in (Path(place) / "lib").rglob("*.parquet"))
+    print(f"\n{tally}; {1000 * seconds / songs:.0f} ms a song, {size / songs:.0f} bytes a song")
+    print("memory, MB          scanner  worker")
+    for share in (0.1, 0.25, 0.5, 0.75, 1.0):
+        scanner, worker = samples[round(share * (len(samples) - 1))]
+        print(f"after {share:4.0%}          {scanner:7.0f} {worker:7.0f}")
+
+
+def size(largest: int) -> None:
+    for count in (10**4, 10**5, 10**6):
+        if count > largest:
+            continue
+        with tempfile.TemporaryDirectory() as place:
+            lib = Path(place) / "lib"
+            began = time.perf_counter()
+            make_up(lib, count)
+            seconds = time.perf_counter() - began
+            bytes_ = sum(path.stat().st_size for path in (lib / "songs").iterdir())
+            print(f"\n{count:,} made-up songs, {bytes_ / count:.0f} bytes each, in {seconds:.0f} s")
+            print(f"{'':34}{'seconds':>9}{'MB':>8}")
+            for name, step in STEPS.items():
+                with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+                    for what, took, most in pool.submit(step, lib, count).result():
+                        print(f"{name + what:34}{took:9.3f}{most:8.0f}")
+
+
+def make_up(lib: Path, count: int) -> None:
+    """Songs that are spread as real ones are, with curves of a half-second to save room."""
+    rng = np.random.default_rng(0)
+    for table in ("songs", "curves", "unfinished"):
+        (lib / table).mkdir(parents=True)
+    for part, first in enumerate(range(0, count, store.PART), start=1):
+        n = min(store.PART, count - first)
+        numbers = np.arange(first, first + n)
+        means = rng.normal([0.1, 0.05], [0.25, 0.3], (n, 2)).clip(-1, 1)
+        walks = rng.normal(0, 1, (n, 2, store.POINTS)).cumsum(axis=2)
+        walks = (walks - walks.mean(axis=2, keepdims=True)) * rng.uniform(0.01, 0.06, (n, 1, 1))
+        columns = {name: [None] * n for name in store.SONGS.names}
+        columns |= {
+            "path": [f"/music/{k % 5000}/song {k}.mp3" for k in numbers],
+            "content": [f"{k:064x}" for k in numbers],
+            "size": numbers + 1_000_000,
+            "modified": [str(k) for k in numbers],
+            "seconds": rng.normal(230, 50, n).clip(60, 900).round(1),
+            "half_seconds": np.ones(n, np.int32),
+            "artist": [f"Artist {k}" for k in rng.integers(0, max(10, count // 10), n)],
+            "mood": ["calm"] * n,
+            "model": ["made-up"] * n,
+            "licence": ["MIT"] * n,
+            "turning_points_s": [[60.0, 120.0]] * n,
+        }
+        for d, name in enumerate(("valence", "arousal")):
+            columns |= {
+                name: means[:, d],
+                f"{name}_sd": walks[:, d].std(axis=1),
+                f"{name}_start": means[:, d] + walks[:, d, 0],
+                f"{name}_end": means[:, d] + walks[:, d, -1],
+                f"{name}_path": list((means[:, d, None] + walks[:, d]).astype(np.float32)),
+            }
+        arrays = [pa.array(columns[f.name], f.type) for f in store.SONGS]
+        values = {name: np.zeros(1, np.float32) for name in store.VALUES}
+        entries = [
+            store.Entry({"path": path, "half_seconds": 1}, values) for path in columns["path"]
+        ]
+        about = {"model": ["made-up"], "licence": ["MIT"], "replaces": []}
+        name = f"part-{part:06d}.parquet"
+        store._write(lib, "curves", name, store._curves(entries), about)
+        songs = pa.Table.from_arrays(arrays, schema=store.SONGS)
+        store._write(lib, "songs", name, songs, about)
+
+
+Measured = list[tuple[str, float, float]]
+
+
+def measured(*steps: tuple[str, Callable[[], Any]]) -> Measured:
+    """Time of each step, and the largest memory of the process so far."""
+    found = []
+    for name, step in steps:
+        began = time.perf_counter()
+        step()
+        took = time.perf_counter() - began
+        found.append((name, took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3))
+    return found
+
+
+def bookkeeping(lib: Path, count: int) -> Measured:
+    """A second scan in which one song in a hundred is new and one in a hundred is gone."""
+    numbers = range(count // 100, count + count // 100)
+    jobs = (Job(f"/music/{k % 5000}/song {k}.mp3", k + 1_000_000, str(k)) for k in numbers)
+    listing = Listing({job.path: job for job in jobs}, looked=["/music/"])
+    plans = []
+
+    def decide() -> None:
+        plans.append(compare(listing, known_songs(lib), "made-up"))
+
+    result = measured((": parts looked over", lambda: store.mend(lib)), (": compared", decide))
+    assert (len(plans[0].todo), plans[0].gone) == (count // 100, count // 100)
+    return result
+
+
+def finding(lib: Path, count: int) -> Measured:
+    from moodcurve.library.find import find
+
+    where = "valence > 0.3 and arousal < -0.2"
+    columns = ["path", "valence", "arousal", "mood", "error"]
+    return measured(("", lambda: find(lib, where, "valence desc", columns)))
+
+
+def likeness(lib: Path, count: int) -> Measured:
+    from moodcurve.library import like
+    from moodcurve.library.find import find
+
+    opened = []
+
+    def open_library() -> None:
+        opened.append(like.shapes(find(lib, columns=["path", *like.COLUMNS])))
+
+    result = measured((": opened", open_library))
+    (all_songs,) = opened
+    times = []
+    for k in np.random.default_rng(1).integers(0, count, 50):
+        one = like.Shapes(all_songs.points[:, [k]], all_songs.paths[[k]], all_songs.segments[[k]])
+        times.append(measured(("", lambda one=one: like.nearest(all_songs, one, 20)))[0])
+    times.sort(key=lambda entry: entry[1])
+    return [
+        *result,
+        (": answer, median of 50", *times[25][1:]),
+        (": answer, slowest", *times[-1][1:]),
+    ]
+
+
+def travelling(lib: Path, count: int) -> Measured:
+    from moodcurve.library import journey
+    from moodcurve.library.find import in_folders
+
+    opened, found = [], []
+
+    def open_library() -> None:
+        opened.append(journey.songs_of(in_folders(lib, [], list(journey.COLUMNS))))
+
+    def plan(**conditions: Any) -> Callable[[], None]:
+        return lambda: found.append(
+            journey.plan(opened[0], (-0.3, -0.3), (0.4, 0.3), 40, **conditions)
+        )
+
+    result = measured(
+        (": opened", open_library),
+        (": 40 minutes", plan()),
+        (": 40 min, no artist twice, jump .1", plan(max_jump=0.1, no_artist_twice=True)),
+    )
+    gaps = [way.cost / way.bound - 1 for way in found]
+    return [
+        result[0],
+        *((f"{n}, {g:.1%}", t, m) for (n, t, m), g in zip(result[1:], gaps, strict=True)),
+    ]
+
+
+def drawing(lib: Path, count: int) -> Measured:
+    from moodcurve.library.find import find
+    from moodcurve.library.map import write_map
+
+    columns = ["valence", "arousal", "model", "licence"]
+    return measured(("", lambda: write_map(find(lib, columns=columns), lib / "map.png", "")))
+
+
+STEPS = {
+    "scan again": bookkeeping,
+    "find": finding,
+    "like": likeness,
+    "journey": travelling,
+    "map": drawing,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("parts", nargs="*", default=["rate", "memory", "size"])
+    parser.add_argument("--clips", type=Path, default=CLIPS)
+    parser.add_argument("--songs", type=int, help="of the rate (24) or for the memory (10,000)")
+    parser.add_argument("--largest", type=int, default=10**6)
+    options = parser.parse_args()
+    if "rate" in options.parts:
+        rate(options.clips, options.songs or 24)
+    if "memory" in options.parts:
+        memory(options.clips, options.songs or 10_000)
+    if "size" in options.parts:
+        size(options.largest)
+
+
+if __name__ == "__main__":
+    main()

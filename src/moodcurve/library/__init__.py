@@ -1,0 +1,1 @@
+"""Many songs: scan them into tables, find them by mood, travel through them."""

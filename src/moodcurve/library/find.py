@@ -1,0 +1,99 @@
+"""The songs of a library: those that a condition holds for, those like one, those in folders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from operator import or_
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from moodcurve.errors import InputError
+from moodcurve.library import like as likeness
+from moodcurve.library import trace
+from moodcurve.library.places import Job, folder_of, local, name_of
+from moodcurve.library.store import SONGS, read_songs
+from moodcurve.library.where import column, parse
+
+if TYPE_CHECKING:
+    from moodcurve.curve import Curve
+
+
+def find(
+    folder: Path,
+    where: str | None = None,
+    sort: str | None = None,
+    columns: list[str] | None = None,
+) -> pa.Table:
+    """The rows of the songs for which `where` holds (see `where.parse`), by default in their order.
+
+    Songs that could not be traced have no values and are left out, unless `where` speaks of
+    `error`. `sort` is a column, or "COLUMN desc" for the largest first; songs without a value come
+    last. Raises InputError for what is not understood.
+    """
+    condition = parse(where) if where else None
+    if where is None or "error" not in where:
+        traced = pc.field("error").is_null()
+        condition = traced if condition is None else condition & traced
+    by, _, order = (sort or "path").partition(" ")
+    column(by)
+    if order.strip() not in ("", "asc", "desc"):
+        raise InputError(f'--sort "{sort}": give a column, or "{by} desc" for the largest first')
+    wanted = None if columns is None else list(dict.fromkeys([*columns, by]))
+    songs = read_songs(folder, wanted, condition)
+    return songs.sort_by([(by, "descending" if order.strip() == "desc" else "ascending")])
+
+
+def like(
+    folder: Path, song: str, where: str | None, count: int, columns: list[str] | None = None
+) -> pa.Table:
+    """The `count` songs most like one, the most like it first; see `moodcurve.library.like`.
+
+    `song` is the place of one in the library, or a file that is traced for this. Raises InputError
+    where it is neither.
+    """
+    wanted = None if columns is None else list(dict.fromkeys([*columns, *likeness.COLUMNS]))
+    path = local(song)
+    name = name_of(path) if path else song
+    one = read_songs(folder, None, (pc.field("path") == name) & pc.field("error").is_null())
+    songs = find(folder, where, columns=wanted)
+    songs = songs.filter(pc.and_(pc.not_equal(songs["path"], name), pc.is_valid(songs["valence"])))
+    if not songs.num_rows:
+        return songs
+    if not one.num_rows:
+        if path is None or not path.exists():
+            raise InputError(f"{song}: not in the library, and no file; give the path of a song")
+        row = trace.entry_of(_curve(folder, path), Job(name, 0, ""), "", "", {}).row
+        one = pa.Table.from_pylist([row], SONGS)
+    found, _ = likeness.nearest(likeness.shapes(songs), likeness.shapes(one), count)
+    return songs.take(found)
+
+
+def in_folders(folder: Path, only: Sequence[str], columns: list[str]) -> pa.Table:
+    """The songs that could be traced, of some folders or, if none is named, of all."""
+    traced = pc.field("error").is_null()
+    if only:
+        inside = [pc.starts_with(pc.field("path"), folder_of(place)) for place in only]
+        traced = traced & reduce(or_, inside)
+    songs = read_songs(folder, list(dict.fromkeys(columns)), traced)
+    if not songs.num_rows:
+        raise InputError(f"{folder}: no songs {'in ' + ', '.join(only) if only else 'in it'}")
+    return songs
+
+
+def _curve(folder: Path, path: Path) -> Curve:
+    """The curve of a song that is not in the library, by a model of the library's."""
+    from moodcurve.model import installed
+    from moodcurve.predict import File2Curve
+
+    ids = set(read_songs(folder, ["model"])["model"].to_pylist())
+    for name in installed():
+        if trace.model_id(name) in ids:
+            return File2Curve(name)(path)
+    raise InputError(
+        f"{path}: not in the library, whose model ({', '.join(ids)}) is not installed here; "
+        "scan the song into it"
+    )

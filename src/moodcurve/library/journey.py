@@ -1,0 +1,320 @@
+"""A playlist along a path in the plane, from where the listener is to where they want to be.
+
+That music should first meet the mood and then lead it elsewhere is the iso principle of music
+therapy (I. M. Altshuler, "A psychiatrist's experience with music as a therapeutic agent", in
+Schullian & Schoen, eds., Music and Medicine, 1948; in an experiment: Starcke et al. 2021, "Emotion
+modulation through music after sadness induction", IJERPH 18).
+
+The path is straight and has as many places, evenly apart, as songs of typical length fit. A journey
+of n songs costs, summed over its songs: the squared distance of the song's mean from its place;
+that from the end of the song before to its beginning; and `_LENGTH` times the squared relative
+difference of its length from the mean length asked. No song is heard twice.
+
+Without that last condition, and that of artists, the cheapest journey is a shortest path through
+one layer of songs a place. What it costs from each song on guides a search (A*) that keeps the
+conditions. The search gives up after `_STEPS`; the least cost that it had not yet ruled out then
+bounds how much better any journey can be.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from moodcurve.errors import InputError
+
+COLUMNS = (
+    *("path", "content", "artist", "title", "album", "seconds", "valence", "arousal"),
+    *("valence_start", "arousal_start", "valence_end", "arousal_end"),
+)
+"""What journeys are made of."""
+
+_LENGTH = 0.1  # a song three times as long as asked costs as much as one 0.6 beside its place
+_NEAR = (100, 400, 800)  # songs a place that are thought of, more where fewer do not do
+_BEAM = 200  # unfinished journeys kept at each place for a first answer
+_STEPS = 30_000  # of the search
+
+Array = NDArray[np.float64]
+
+
+class Songs(NamedTuple):
+    """What a journey needs to know of N songs.
+
+    Attributes:
+        means, starts, ends: (N, 2) valence and arousal: mean, first and last ten seconds.
+        seconds: (N,)
+        contents, artists: (N,) equal numbers for the same content, the same artist; those without
+            an artist have one of their own each.
+    """
+
+    means: Array
+    starts: Array
+    ends: Array
+    seconds: Array
+    contents: NDArray[np.int64]
+    artists: NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Journey:
+    """Songs along a path.
+
+    Attributes:
+        songs: (n,) which ones, in order.
+        places: (n, 2) where on the path each was looked for.
+        cost: of the journey.
+        bound: no journey of as many songs through these places costs less; equal to `cost` where
+            this is the best there is.
+    """
+
+    songs: NDArray[np.intp]
+    places: Array
+    cost: float
+    bound: float
+
+
+def songs_of(table: pa.Table) -> Songs:
+    """Songs from a table with `COLUMNS` and values in each row."""
+
+    def pairs(ending: str) -> Array:
+        names = (f"valence{ending}", f"arousal{ending}")
+        return np.array([table[name].to_numpy() for name in names], np.float64).T
+
+    artists = _codes(pc.utf8_lower(table["artist"]))
+    unknown = artists < 0
+    artists[unknown] = -1 - np.flatnonzero(unknown)
+    seconds = table["seconds"].to_numpy().astype(np.float64)
+    contents = _codes(table["content"])
+    return Songs(pairs(""), pairs("_start"), pairs("_end"), seconds, contents, artists)
+
+
+def reach(songs: Songs) -> float:
+    """How far from the middle mood words are looked for: nine songs in ten lie nearer."""
+    return float(np.quantile(np.hypot(*songs.means.T), 0.9))
+
+
+def plan(
+    songs: Songs,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    minutes: float,
+    *,
+    max_jump: float = np.inf,
+    no_artist_twice: bool = False,
+) -> Journey:
+    """The best journey from `start` to `end` (valence, arousal) of about so many minutes.
+
+    `max_jump`: how far the beginning of a song may lie from the end of the one before. Raises
+    InputError where there is no such journey.
+    """
+    if not len(songs.seconds):
+        raise InputError("no songs to travel through; scan some, or allow more folders")
+    if not minutes > 0:
+        raise InputError(f"--minutes {minutes:g}: give more than 0")
+    count = max(1, round(60 * minutes / float(np.median(songs.seconds))))
+    keys = [np.unique(songs.contents, return_inverse=True)[1]]
+    if no_artist_twice:
+        keys.append(np.unique(songs.artists, return_inverse=True)[1])
+    for key, name in zip(keys, ("songs", "artists"), strict=False):
+        if (different := int(key.max()) + 1) < count:
+            raise InputError(
+                f"{minutes:g} minutes are about {count} songs; there are {different} {name} to "
+                "choose from: give fewer --minutes or more songs"
+            )
+    places = np.linspace(start, end, count)
+    near = _place_costs(songs, places, 60 * minutes / count)
+    best, cost, bound = None, np.inf, 0.0
+    for kept in _NEAR:
+        layers = _layers(songs, near, min(kept, len(songs.seconds)), max_jump)
+        found = _search(layers, [key[layers.songs] for key in keys], cost)
+        if found.ranks is not None:
+            cost, best = found.cost, layers.songs[np.arange(count), found.ranks]
+        bound = max(bound, min(found.bound, layers.outside))
+        if len(songs.seconds) <= kept or bound >= cost:
+            break
+    if best is None:
+        raise InputError(_no_way(layers, max_jump))
+    return Journey(best, places, cost, min(bound, cost))
+
+
+def describe(journey: Journey, songs: Songs) -> str:
+    """A journey in a line: how long, how smooth, and how near it is to the best there is."""
+    seconds = songs.seconds[journey.songs].sum()
+    apart = np.hypot(*(songs.ends[journey.songs[:-1]] - songs.starts[journey.songs[1:]]).T)
+    largest = f", largest jump {apart.max():.2f}" if len(apart) else ""
+    (valence, arousal), (to_valence, to_arousal) = journey.places[0], journey.places[-1]
+    best = "no better one exists"
+    if journey.bound < journey.cost:
+        share = 100 * (journey.cost / max(journey.bound, 1e-12) - 1)
+        best = f"at most {share:.3g} % dearer than the best"
+    return (
+        f"{len(journey.songs)} songs, {seconds / 60:.1f} min, from "
+        f"({valence:+z.2f}, {arousal:+z.2f}) to ({to_valence:+z.2f}, {to_arousal:+z.2f})"
+        f"{largest}; {best}"
+    )
+
+
+class _Layers(NamedTuple):
+    """The songs that are thought of at each of n places, K each, and what steps cost.
+
+    Attributes:
+        songs: (n, K) which.
+        costs: (n, K) of a song at its place.
+        jumps: (n - 1, K, K) from each song to each of the next place; infinite where too far.
+        ahead: (n, K) least cost from the song on, itself included, if songs could come twice.
+        outside: any journey with a song that is not thought of costs at least this.
+        smoothest: the least that the largest jump of a way through can be.
+    """
+
+    songs: NDArray[np.intp]
+    costs: Array
+    jumps: Array
+    ahead: Array
+    outside: float
+    smoothest: float
+
+
+def _place_costs(songs: Songs, places: Array, seconds: float) -> list[Array]:
+    """What each song costs at each place, a list of (N,)."""
+    length = _LENGTH * (songs.seconds / seconds - 1) ** 2
+    valence, arousal = songs.means.T.copy()
+    return [(valence - v) ** 2 + (arousal - a) ** 2 + length for v, a in places]
+
+
+def _layers(songs: Songs, near: list[Array], kept: int, max_jump: float) -> _Layers:
+    chosen = np.array([np.argpartition(costs, kept - 1)[:kept] for costs in near])
+    costs = np.array([costs[which] for costs, which in zip(near, chosen, strict=True)])
+    apart = songs.ends[chosen[:-1]][:, :, None] - songs.starts[chosen[1:]][:, None]
+    jumps = (apart**2).sum(axis=3)
+    smoothest = np.zeros(kept)
+    for jump in np.sqrt(jumps):
+        smoothest = np.maximum(smoothest[:, None], jump).min(axis=0)
+    jumps[jumps > max_jump**2] = np.inf
+    ahead = costs.copy()
+    for place in range(len(costs) - 2, -1, -1):
+        ahead[place] += (jumps[place] + ahead[place + 1]).min(axis=1)
+    outside = np.inf
+    if kept < len(songs.seconds):
+        outside = _outside(costs, jumps, ahead)
+    return _Layers(chosen, costs, jumps, ahead, outside, float(smoothest.min()))
+
+
+def _outside(costs: Array, jumps: Array, ahead: Array) -> float:
+    """What a journey costs at least that has songs which are not thought of.
+
+    Such a song is at least as dear at its place as the dearest that is thought of; of the jumps to
+    and from it nothing is known.
+    """
+    dearest = costs.max(axis=1)
+    other = dearest[-1]  # from a song not thought of on
+    later = np.full(costs.shape[1], np.inf)  # from those thought of on, where one such comes later
+    for place in range(len(costs) - 2, -1, -1):
+        onward = np.minimum((jumps[place] + later).min(axis=1), other)
+        other = dearest[place] + min(ahead[place + 1].min(), later.min(), other)
+        later = costs[place] + onward
+    return float(min(later.min(), other))
+
+
+class _Found(NamedTuple):
+    """What a search came to: ranks in each layer, None where it found nothing cheaper."""
+
+    cost: float
+    bound: float
+    ranks: Sequence[int] | None
+
+
+def _search(layers: _Layers, marks: list[NDArray[np.int64]], cost: float) -> _Found:
+    """The best journey of these layers, if it costs less than `cost`.
+
+    `marks` (n, K) of each song of the layers: no journey has two with the same.
+    """
+    first = _beam(layers, marks, cost)
+    best = _astar(layers, marks, first.cost)
+    return best if best.ranks is not None else _Found(first.cost, best.bound, first.ranks)
+
+
+def _beam(layers: _Layers, marks: list[NDArray[np.int64]], cost: float) -> _Found:
+    """A good journey: `_BEAM` of the most promising at each place are gone on with."""
+    ranks = np.argsort(layers.ahead[0], kind="stable")[:_BEAM, None]
+    spent = layers.costs[0][ranks[:, 0]]
+    for place in range(1, len(layers.costs)):
+        jumps = layers.jumps[place - 1][ranks[:, -1]]
+        total = spent[:, None] + jumps + layers.ahead[place]
+        for mark in marks:
+            used = mark[np.arange(place), ranks]
+            total[(used[:, :, None] == mark[place]).any(axis=1)] = np.inf
+        order = np.argsort(total, axis=None, kind="stable")[:_BEAM]
+        order = order[np.isfinite(total.flat[order])]
+        rows, picks = np.unravel_index(order, total.shape)
+        spent = spent[rows] + jumps[rows, picks] + layers.costs[place][picks]
+        ranks = np.concatenate([ranks[rows], picks[:, None]], axis=1)
+    if not len(spent) or spent.min() >= cost:
+        return _Found(cost, 0.0, None)
+    return _Found(float(spent.min()), 0.0, ranks[spent.argmin()].tolist())
+
+
+def _astar(layers: _Layers, marks: list[NDArray[np.int64]], cost: float) -> _Found:
+    """The best journey, if it costs less than `cost`; or, after `_STEPS`, what bounds it.
+
+    Journeys are followed in the order of what they cost at least: what is spent, and `ahead`. Of
+    the ways on from one only the cheapest is kept in mind, and the next when that has been taken.
+    """
+    kinds = [mark.tolist() for mark in marks]
+    last = len(layers.costs) - 1
+
+    @cache
+    def ways(place: int, rank: int) -> tuple[list[int], list[float]]:
+        """The ranks at the next place, cheapest first, and what they cost to the end."""
+        onward = (
+            layers.ahead[0] if place < 0 else layers.jumps[place, rank] + layers.ahead[place + 1]
+        )
+        order = np.argsort(onward, kind="stable")
+        return order.tolist(), onward[order].tolist()
+
+    # What it costs at least, what is spent before this song, the songs before, which way on it is.
+    queue: list[tuple[float, float, tuple[int, ...], int]] = []
+
+    def follow(spent: float, before: tuple[int, ...], way: int) -> None:
+        ranks, onward = ways(len(before) - 1, before[-1] if before else 0)
+        if way < len(ranks) and spent + onward[way] < cost - 1e-12:
+            heapq.heappush(queue, (spent + onward[way], spent, before, way))
+
+    follow(0.0, (), 0)
+    for _ in range(_STEPS):
+        if not queue:
+            return _Found(cost, cost, None)
+        least, spent, before, way = heapq.heappop(queue)
+        follow(spent, before, way + 1)
+        place = len(before)
+        rank = ways(place - 1, before[-1] if before else 0)[0][way]
+        if any(k[place][rank] == k[at][r] for k in kinds for at, r in enumerate(before)):
+            continue
+        if place == last:
+            return _Found(least, least, (*before, rank))
+        jump = layers.jumps[place - 1, before[-1], rank] if before else 0.0
+        follow(spent + float(jump + layers.costs[place, rank]), (*before, rank), 0)
+    return _Found(cost, min([cost, *(least for least, *_ in queue[:1])]), None)
+
+
+def _no_way(layers: _Layers, max_jump: float) -> str:
+    if layers.smoothest > max_jump:
+        return (
+            f"--max-jump {max_jump:g}: no journey is so smooth; the smoothest near this path has "
+            f"a jump of {layers.smoothest:.3f}: give more, or more songs"
+        )
+    return "no journey keeps all conditions at once; give a larger --max-jump or more songs"
+
+
+def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:
+    """Equal numbers for equal texts, -1 for none."""
+    encoded = column.combine_chunks().dictionary_encode()
+    codes: NDArray[np.int64] = encoded.indices.fill_null(-1).to_numpy().astype(np.int64)
+    return codes

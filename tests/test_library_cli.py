@@ -1,0 +1,111 @@
+import json
+
+import pytest
+import soundfile
+
+pytest.importorskip("pyarrow", reason="needs moodcurve[library]")
+
+from library_songs import made_up_library, make_songs
+from moodcurve.cli import main
+from moodcurve.library import map
+
+
+@pytest.fixture(autouse=True)
+def _surroundings(one_process, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+
+
+@pytest.fixture(scope="module")
+def lib(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "lib"
+    made_up_library(folder, 200)
+    return folder
+
+
+def library(*arguments):
+    return main(["library", *(str(argument) for argument in arguments)])
+
+
+def test_scan_then_find(tmp_path, capsys):
+    music, lib = tmp_path / "music", tmp_path / "lib"
+    make_songs(music, 2)
+    assert library("scan", music, "--to", lib, "--jobs", 1) == 0
+    assert capsys.readouterr().out == f"{lib}: 2 songs traced, 0 failed\n"
+    (music / "bad.mp3").write_bytes(b"nonsense")
+    assert library("scan", music, "--to", lib, "--jobs", 1) == 1
+    out, err = capsys.readouterr()
+    assert out == f"{lib}: 0 songs traced, 1 failed, 2 unchanged\n"
+    assert "failures.csv" in err
+    assert library("find", lib, "--where", "error is not None") == 0
+    path, reason = capsys.readouterr().out.strip().split("\t")
+    assert path == str(music / "bad.mp3") and reason.startswith("not a sound file")
+    assert library("find", lib) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("\t")[0] for line in lines] == sorted(str(p) for p in music.glob("*.wav"))
+    assert library("find", lib, "--like", music / "song000.wav") == 0
+    assert capsys.readouterr().out.startswith(str(music / "song001.wav"))
+    soundfile.write(tmp_path / "other.wav", *soundfile.read(music / "song000.wav"))
+    assert library("find", lib, "--like", tmp_path / "other.wav") == 0
+    assert capsys.readouterr().out.startswith(str(music / "song000.wav"))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("scan", "/no/where", "--to", "LIB"), "/no/where: No such file or directory; check"),
+        (("scan", "/no/where", "--to", "LIB", "--jobs", 0), "--jobs 0: give at least 1"),
+        (("scan", "/no/where", "--to", "LIB", "--model", "no"), "no: no such model"),
+        (("find", "/no/where"), "/no/where: not a library; make one with"),
+        (("find", "LIB", "--where", "valence >"), "position 10 ('the end'): not understood"),
+        (("find", "LIB", "--like", "a", "--sort", "path"), "--like, --sort: songs like another"),
+        (("find", "LIB", "--map", "a.xyz"), "a.xyz: Format 'xyz' is not supported"),
+        (("journey", "LIB", "--from", "sad", "--to", "funk", "--minutes", 1), '"funk": no mood'),
+        (("journey", "LIB", "--from", "sad", "--to", "sad", "--minutes", 0), "more than 0"),
+        (
+            ("journey", "LIB", "--from", "sad", "--to", "sad", "--minutes", 9, "-o", "a.txt"),
+            "a.txt: playlists end in",
+        ),
+        (
+            ("journey", "LIB", "--from", "sad", "--to", "sad", "--minutes", 9, "--only", "/no"),
+            "no songs in /no",
+        ),
+    ],
+)
+def test_wrong_arguments(lib, capsys, arguments, words):
+    assert library(*(lib if argument == "LIB" else argument for argument in arguments)) == 2
+    out, err = capsys.readouterr()
+    assert not out and words in err and err.count("\n") == 1
+
+
+def test_journey(lib, tmp_path, capsys):
+    pytest.importorskip("matplotlib", reason="needs moodcurve[plot]")
+    files = [tmp_path / name for name in ("way.jspf", "way.png")]
+    mood = ("--from", "sad, calm", "--to=0.3,0.4", "--minutes", 2)
+    assert library("journey", lib, *mood, "-o", files[0], "--map", files[1]) == 0
+    out, err = capsys.readouterr()
+    paths = [line.split("\t")[0] for line in out.splitlines()]
+    tracks = json.loads(files[0].read_text())["playlist"]["track"]
+    assert [track["location"] for track in tracks] == [[f"file://{path}"] for path in paths]
+    assert f"{len(paths)} songs, 2.0 min" in err or f"{len(paths)} songs, 1.9 min" in err
+    assert files[1].read_bytes().startswith(b"\x89PNG")
+
+
+def test_maps(lib, tmp_path, capsys, monkeypatch):
+    pytest.importorskip("matplotlib", reason="needs moodcurve[plot]")
+    drawn = []
+    real = map.write_map
+    monkeypatch.setattr(map, "write_map", lambda *a, **k: drawn.append(real(*a, **k)))
+    assert library("find", lib, "--map", tmp_path / "all.svg") == 0
+    assert len(drawn[0].axes[0].collections[0].get_offsets()) == 200
+    assert "licence CC0" in (tmp_path / "all.svg").read_text()
+    monkeypatch.setattr(map, "_DOTS", 100)
+    assert library("find", lib, "--map", tmp_path / "many.png") == 0
+    cells = drawn[1].axes[0].collections[0]
+    assert cells.get_array().sum() == 200  # each song is counted
+    capsys.readouterr()
+
+
+def test_what_is_missing_is_said(lib, capsys, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    assert library("find", lib) == 2
+    assert "pip install 'moodcurve[library]'" in capsys.readouterr().err
