@@ -1,5 +1,6 @@
 """What several test files share: a small model, short songs, a tiny corpus; all made here."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from moodcurve.model import DIMENSIONS, Fusion, Model
 from moodcurve.network import Dense, Network, Recurrent
 
 SCALES = (10, 20, 30, 60)
+
+# A shell's background jobs ignore Ctrl-C, and so would the programs that the tests start and stop.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def random_network(rng: np.random.Generator, units: int = 3) -> Network:
