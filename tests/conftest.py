@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from moodcurve.audio import SAMPLE_RATE
+from moodcurve.cli import main
 from moodcurve.features import FEATURE_NAMES, WINDOW
 from moodcurve.model import DIMENSIONS, Fusion, Model
 from moodcurve.network import Dense, Network, Recurrent
@@ -94,3 +95,18 @@ def kept_process() -> Iterator[None]:
 def one_process(kept_process: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let scans in this process share their isolated process, which takes a second to start."""
     monkeypatch.setattr("moodcurve.library.scan.trace.end_isolated", lambda: None)
+
+
+@pytest.fixture
+def run(capsys):
+    """Run a command in this process: (exit code, standard output, standard error)."""
+
+    def call(*arguments):
+        capsys.readouterr()
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as stop:
+            code = stop.code
+        return (code, *capsys.readouterr())
+
+    return call

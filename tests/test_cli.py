@@ -48,21 +48,6 @@ def out(tmp_path):
     return tmp_path / "curves"
 
 
-@pytest.fixture
-def run(capsys):
-    """Run a command in this process: (exit code, standard output, standard error)."""
-
-    def call(*arguments):
-        capsys.readouterr()
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            code = stop.code
-        return (code, *capsys.readouterr())
-
-    return call
-
-
 def start(*arguments, **options):
     """Start a command as a user does."""
     return subprocess.Popen(

@@ -12,7 +12,6 @@ from conftest import tone
 from curves import stepped
 from moodcurve import Curve
 from moodcurve.audio import SAMPLE_RATE
-from moodcurve.cli import main
 from moodcurve.export.formats import FORMATS
 from moodcurve.export.table import tabulate
 from moodcurve.model import save
@@ -22,21 +21,6 @@ from moodcurve.model import save
 def _surroundings(tmp_path, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def run(capsys):
-    """Run a command in this process: (exit code, standard output, standard error)."""
-
-    def call(*arguments):
-        capsys.readouterr()
-        try:
-            code = main([str(argument) for argument in arguments])
-        except SystemExit as stop:
-            code = stop.code
-        return (code, *capsys.readouterr())
-
-    return call
 
 
 @pytest.fixture

@@ -50,7 +50,7 @@ def edges(
 
     Predictions are drawn to where most labels are, so a label elsewhere is farther off. How many
     deviations off a label may be and still be in the band therefore depends on what quadrant it is
-    in: prediction sets that are conditional on the label (Vovk 2012, section 5). The band is from
+    in: prediction sets that are conditional on the label (Vovk 2012). The band is from
     the lowest to the highest value that may be. Of the other dimension's label only the
     probability of its sign is known; it weighs the factors.
 
