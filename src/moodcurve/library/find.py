@@ -8,12 +8,14 @@ from operator import or_
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from moodcurve.errors import InputError
 from moodcurve.library import like as likeness
-from moodcurve.library import trace
+from moodcurve.library.index import Index, open_index, songs_at
 from moodcurve.library.places import Job, folder_of, local, name_of
 from moodcurve.library.store import SONGS, read_songs
 from moodcurve.library.where import column, parse
@@ -55,21 +57,17 @@ def like(
     `song` is the place of one in the library, or a file that is traced for this. Raises InputError
     where it is neither.
     """
-    wanted = None if columns is None else list(dict.fromkeys([*columns, *likeness.COLUMNS]))
     path = local(song)
     name = name_of(path) if path else song
-    one = read_songs(folder, None, (pc.field("path") == name) & pc.field("error").is_null())
-    songs = find(folder, where, columns=wanted)
-    songs = songs.filter(pc.and_(pc.not_equal(songs["path"], name), pc.is_valid(songs["valence"])))
-    if not songs.num_rows:
-        return songs
-    if not one.num_rows:
-        if path is None or not path.exists():
-            raise InputError(f"{song}: not in the library, and no file; give the path of a song")
-        row = trace.entry_of(_curve(folder, path), Job(name, 0, ""), "", "", {}).row
-        one = pa.Table.from_pylist([row], SONGS)
-    found, _ = likeness.nearest(likeness.shapes(songs), likeness.shapes(one), count)
-    return songs.take(found)
+    index = open_index(folder)
+    itself = index.at(name)
+    left_out = itself if where is None else itself | ~_holding(folder, index, parse(where))
+    found = np.zeros(0, np.intp)
+    if not left_out.all():
+        shapes = index.shapes
+        one = shapes.at(np.flatnonzero(itself)[:1]) if itself.any() else _shape(folder, song)
+        found, _ = likeness.nearest(shapes, one, count, left_out)
+    return songs_at(folder, index, found, columns or SONGS.names)
 
 
 def in_folders(folder: Path, only: Sequence[str], columns: list[str]) -> pa.Table:
@@ -84,8 +82,30 @@ def in_folders(folder: Path, only: Sequence[str], columns: list[str]) -> pa.Tabl
     return songs
 
 
+def _holding(folder: Path, index: Index, condition: pc.Expression) -> NDArray[np.bool_]:
+    """For which songs of an index a condition holds."""
+    from pyarrow import dataset
+
+    files = [str(folder / "songs" / part.name) for part in index.parts]
+    columns = {"traced": pc.field("valence").is_valid(), "holds": condition}
+    table = dataset.dataset(files, schema=SONGS).to_table(columns)
+    return table["holds"].filter(table["traced"]).fill_null(False).to_numpy()
+
+
+def _shape(folder: Path, song: str) -> likeness.Shapes:
+    """The shape of a song that is not in the library: it is traced."""
+    from moodcurve.library import trace
+
+    path = local(song)
+    if path is None or not path.exists():
+        raise InputError(f"{song}: not in the library, and no file; give the path of a song")
+    row = trace.entry_of(_curve(folder, path), Job(song, 0, ""), "", "", {}).row
+    return likeness.shapes(pa.Table.from_pylist([row], SONGS))
+
+
 def _curve(folder: Path, path: Path) -> Curve:
     """The curve of a song that is not in the library, by a model of the library's."""
+    from moodcurve.library import trace
     from moodcurve.model import installed
     from moodcurve.predict import File2Curve
 

@@ -7,7 +7,7 @@ recognition", with a band of `BAND` points to either side; the sum along the bes
 by `POINTS`).
 
 The search is exact. Means and spreads alone are a lower bound of the distance, and so is that bound
-with the paths' means over `_SEGMENT` points against the envelope of the path sought (Keogh &
+with the paths' means over `SEGMENT` points against the envelope of the path sought (Keogh &
 Ratanamahatana 2005, "Exact indexing of dynamic time warping"): what cannot be among the nearest is
 left out, only the rest is warped.
 """
@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from moodcurve.library.store import POINTS
 
-BAND = 4
+BAND = 4  # points
+SEGMENT = 4  # points
 COLUMNS = ("valence", "arousal", "valence_sd", "arousal_sd", "valence_path", "arousal_path")
 """What shapes are made of."""
 
-_SEGMENT = 4  # points
 _SEEDS = 512  # songs that are warped first, to know what is near
 _BATCH = 2048  # songs warped at once
 
@@ -39,12 +39,16 @@ class Shapes(NamedTuple):
     Attributes:
         points: (4, N) mean valence and arousal, their standard deviations.
         paths: (N, 2, POINTS), less their means.
-        segments: (N, 2, POINTS / 4), means of the paths over `_SEGMENT` points.
+        segments: (N, 2, POINTS / 4), means of the paths over `SEGMENT` points.
     """
 
     points: Array
     paths: Array
     segments: Array
+
+    def at(self, songs: NDArray[np.intp]) -> Shapes:
+        """The shapes of some of the songs."""
+        return Shapes(self.points[:, songs], self.paths[songs], self.segments[songs])
 
 
 def shapes(songs: pa.Table) -> Shapes:
@@ -55,22 +59,27 @@ def shapes(songs: pa.Table) -> Shapes:
         flat = songs[name].combine_chunks().flatten().to_numpy()
         paths[:, dimension] = flat.reshape(-1, POINTS)
     paths -= points[:2].T[..., None]
-    return Shapes(points, paths, paths.reshape(len(paths), 2, -1, _SEGMENT).mean(axis=3))
+    return Shapes(points, paths, paths.reshape(-1, 2, POINTS // SEGMENT, SEGMENT).mean(axis=3))
 
 
-def nearest(shapes: Shapes, one: Shapes, count: int) -> tuple[NDArray[np.intp], Array]:
+def nearest(
+    shapes: Shapes, one: Shapes, count: int, left_out: NDArray[np.bool_] | None = None
+) -> tuple[NDArray[np.intp], Array]:
     """The songs of `shapes` nearest to the single song `one`, and their distances, in order.
 
-    There are `count` of them, or as many as there are songs.
+    There are `count` of them, or as many as there are songs without those `left_out` (N,).
     """
     total = shapes.points.shape[1]
-    count = min(count, total)
     coarse = np.zeros(total, np.float32)
     for column, value in zip(shapes.points, one.points[:, 0], strict=True):
         coarse += (column - value) ** 2
-    seeds = np.arange(total)
-    if total > _SEEDS:
-        seeds = np.argpartition(coarse, _SEEDS)[:_SEEDS]
+    if left_out is not None:
+        coarse[left_out] = np.inf
+        count = min(count, int(total - left_out.sum()))
+    count = min(count, total)
+    seeds, first = np.arange(total), max(_SEEDS, count)
+    if total > first:
+        seeds = np.argpartition(coarse, first)[:first]
     found, squares = _best(seeds, coarse[seeds] + warped(shapes.paths[seeds], one.paths[0]), count)
     if total == len(seeds):
         return found, np.sqrt(squares)
@@ -114,10 +123,10 @@ def _lower_bound(segments: Array, one: Array) -> Array:
     """What `warped` is at least, (N,), from the paths' segments (N, 2, S)."""
     padded = np.pad(one, ((0, 0), (BAND, BAND)), mode="edge")
     around = np.lib.stride_tricks.sliding_window_view(padded, 2 * BAND + 1, axis=1)
-    upper = around.max(axis=2).reshape(2, -1, _SEGMENT).max(axis=2)
-    lower = around.min(axis=2).reshape(2, -1, _SEGMENT).min(axis=2)
+    upper = around.max(axis=2).reshape(2, -1, SEGMENT).max(axis=2)
+    lower = around.min(axis=2).reshape(2, -1, SEGMENT).min(axis=2)
     outside = np.maximum(np.maximum(segments - upper, lower - segments), 0)
-    bound: Array = (outside**2).sum(axis=(1, 2)) * np.float32(_SEGMENT / POINTS)
+    bound: Array = (outside**2).sum(axis=(1, 2)) * np.float32(SEGMENT / POINTS)
     return bound
 
 

@@ -3,6 +3,7 @@
     LIB/songs/part-000001.parquet     a row a song, also of those that could not be traced
     LIB/curves/part-000001.parquet    a row a half-second, in the order of the songs
     LIB/failures.csv                  path and reason, for people
+    LIB/index.arrow                   derived from the songs, for `find --like`; see `index.py`
     LIB/lock, LIB/unfinished/         of the scan that is at work
 
 A part is never changed. It is written under a temporary name in `unfinished`, synced and renamed,
@@ -21,12 +22,12 @@ import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
-from pyarrow import dataset, parquet
+from pyarrow import compute, parquet
 
 from moodcurve import __version__
 from moodcurve.errors import InputError, Unfinished
@@ -120,18 +121,28 @@ def read_songs(folder: Path, columns: Sequence[str] | None = None, where: Any = 
 
     Raises InputError where `folder` is no library or a part of it is damaged.
     """
-    if not (folder / "songs").is_dir():
-        raise InputError(f"{folder}: not a library; make one with `moodcurve library scan`")
+    check_library(folder)
     parts = part_names(folder)
     if not parts:
         kinds = {name: SONGS.field(name).type for name in SONGS.names} | {FILE: pa.string()}
         return pa.table({name: pa.array([], kinds[name]) for name in columns or SONGS.names})
+    from pyarrow import dataset
+
     files = [str(folder / "songs" / part) for part in parts]
-    try:
+    with _readable(folder):
         return dataset.dataset(files, schema=SONGS).to_table(columns, filter=where)
-    except (pa.ArrowInvalid, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{folder}: a part cannot be read ({reason}); scan again") from None
+
+
+def read_rows(folder: Path, part: str, columns: Sequence[str]) -> pa.Table:
+    """Some columns of the songs of a part. Raises InputError where it is damaged."""
+    with _readable(folder):
+        return parquet.ParquetFile(folder / "songs" / part).read(columns)
+
+
+def check_library(folder: Path) -> None:
+    """Raise InputError where `folder` is no library."""
+    if not (folder / "songs").is_dir():
+        raise InputError(f"{folder}: not a library; make one with `moodcurve library scan`")
 
 
 def part_names(folder: Path) -> list[str]:
@@ -215,7 +226,7 @@ def mend(folder: Path) -> int:
 
 def write_failures(folder: Path) -> int:
     """Write `failures.csv` anew from the table of songs; returns how many there are."""
-    failed = read_songs(folder, ["path", "error"], dataset.field("error").is_valid())
+    failed = read_songs(folder, ["path", "error"], compute.field("error").is_valid())
     with (
         replacing(folder / "failures.csv") as part,
         part.open("w", encoding="utf-8", newline="") as file,
@@ -248,16 +259,17 @@ def _curves(entries: Sequence[Entry]) -> pa.Table:
     )
 
 
-def _write(folder: Path, table: str, name: str, rows: pa.Table, about: dict[str, Any]) -> None:
-    """Write a file of a part in `unfinished`, and rename it when it is on the disk."""
-    document = {"schema": SCHEMA, "table": table, "scale": in_words("-1..1"), **about}
-    rows = rows.replace_schema_metadata({"moodcurve": json.dumps(document)})
-    path = folder / table / name
-    part = folder / "unfinished" / f"{uuid.uuid4().hex}.parquet"
+@contextmanager
+def finishing(folder: Path, path: Path) -> Iterator[IO[bytes]]:
+    """Give a file in `unfinished`, and rename it to `path` when what is in it is on the disk.
+
+    Raises Unfinished where that cannot be.
+    """
+    part = folder / "unfinished" / f"{uuid.uuid4().hex}{path.suffix}"
     try:
         try:
             with part.open("wb") as file:
-                parquet.write_table(rows, file, compression="zstd")
+                yield file
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(path)
@@ -265,6 +277,24 @@ def _write(folder: Path, table: str, name: str, rows: pa.Table, about: dict[str,
             part.unlink(missing_ok=True)
     except OSError as error:
         raise Unfinished(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def _write(folder: Path, table: str, name: str, rows: pa.Table, about: dict[str, Any]) -> None:
+    """Write a file of a part."""
+    document = {"schema": SCHEMA, "table": table, "scale": in_words("-1..1"), **about}
+    rows = rows.replace_schema_metadata({"moodcurve": json.dumps(document)})
+    with finishing(folder, folder / table / name) as file:
+        parquet.write_table(rows, file, compression="zstd")
+
+
+@contextmanager
+def _readable(folder: Path) -> Iterator[None]:
+    """Say of a damaged part what to do."""
+    try:
+        yield
+    except (pa.ArrowInvalid, OSError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{folder}: a part cannot be read ({reason}); scan again") from None
 
 
 def _footer(path: Path) -> dict[str, Any] | None:
