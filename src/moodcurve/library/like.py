@@ -131,5 +131,5 @@ def _lower_bound(segments: Array, one: Array) -> Array:
 
 
 def _best(songs: NDArray[np.intp], squares: Array, count: int) -> tuple[NDArray[np.intp], Array]:
-    order = np.argsort(squares, kind="stable")[:count]
+    order = np.lexsort((songs, squares))[:count]
     return songs[order], squares[order]

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from moodcurve.errors import InputError, JobsKilled, Unfinished
 from moodcurve.library import trace
+from moodcurve.library.index import open_index
 from moodcurve.library.places import Job, Listing, list_songs
 from moodcurve.library.store import (
     FILE,
@@ -125,6 +126,7 @@ def scan(
                     failed += sum(entry.row["error"] is not None for entry in batch)
             merge(folder)
         write_failures(folder)
+        open_index(folder)  # so that the first answer is as quick as the next
     return Tally(
         len(plan.todo) - failed,
         failed,
