@@ -6,7 +6,7 @@ rate    songs of two minutes, made from recordings: openSMILE alone, File2Curve,
         worker and by two
 memory  of scanner and worker over N short songs (10,000), made by mutating a few
 size    10^4, 10^5, 10^6 made-up songs: what a scan compares, find, like, journey, map; each step in
-        a process of its own, with its largest memory
+        a process of its own, with its largest memory (of mapped files, what is in it)
 
 One thread a process. Rates are of processor time; the ratio of two workers to one is by the clock
 and needs a machine with nothing else to do: the load is printed beside it.
@@ -244,8 +244,14 @@ def measured(*steps: tuple[str, Callable[[], Any]]) -> Measured:
         began = time.perf_counter()
         step()
         took = time.perf_counter() - began
-        found.append((name, took, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3))
+        found.append((name, took, most_memory()))
     return found
+
+
+def most_memory() -> float:
+    """The most memory, MB, that this process had. (getrusage counts its parent's too.)"""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) / 1e3
 
 
 def bookkeeping(lib: Path, count: int) -> Measured:
@@ -272,26 +278,55 @@ def finding(lib: Path, count: int) -> Measured:
 
 
 def likeness(lib: Path, count: int) -> Measured:
+    """Songs like one: the index made, extended by a part, searched; a command's answers."""
     from moodcurve.library import like
-    from moodcurve.library.find import find
+    from moodcurve.library.index import open_index
 
-    opened = []
-
-    def open_library() -> None:
-        opened.append(like.shapes(find(lib, columns=["path", *like.COLUMNS])))
-
-    result = measured((": opened", open_library))
-    (all_songs,) = opened
-    times = []
-    for k in np.random.default_rng(1).integers(0, count, 50):
-        one = like.Shapes(all_songs.points[:, [k]], all_songs.paths[[k]], all_songs.segments[[k]])
-        times.append(measured(("", lambda one=one: like.nearest(all_songs, one, 20)))[0])
-    times.sort(key=lambda entry: entry[1])
-    return [
-        *result,
-        (": answer, median of 50", *times[25][1:]),
-        (": answer, slowest", *times[-1][1:]),
+    made = measured((": index made", lambda: open_index(lib)))
+    last = max((lib / "songs").iterdir())
+    new = last.with_name(f"part-{int(last.stem[5:]) + 1:06d}.parquet")
+    shutil.copy(last, new)
+    extended = measured((": index extended by a part", lambda: open_index(lib)))
+    new.unlink()
+    shapes = open_index(lib).shapes
+    rng = np.random.default_rng(1)
+    ones = [shapes.at(np.array([k])) for k in rng.integers(0, count, 50)]
+    searches = [measured(("", lambda one=one: like.nearest(shapes, one, 20)))[0] for one in ones]
+    asked = [
+        (what, [fresh(lib, int(k), what == "cold") for k in rng.integers(0, count, 20)])
+        for what in ("warm", "cold")
     ]
+    return [
+        *made,
+        *extended,
+        *middle_and_last(": search", searches),
+        *(entry for what, times in asked for entry in middle_and_last(f": fresh, {what}", times)),
+    ]
+
+
+def middle_and_last(name: str, times: Measured) -> Measured:
+    times = sorted(times, key=lambda entry: entry[1])
+    middle = times[len(times) // 2]
+    return [(f"{name}, median of {len(times)}", *middle[1:]), (f"{name}, slowest", *times[-1][1:])]
+
+
+def fresh(lib: Path, number: int, cold: bool) -> tuple[str, float, float]:
+    """A library opened and asked in a process that has imported what it needs, and no more."""
+    if cold:
+        for path in (lib / "index.arrow", *(lib / "songs").iterdir()):
+            with path.open("rb") as file:
+                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    with ProcessPoolExecutor(1, get_context("spawn")) as pool:
+        return pool.submit(answer, lib, number).result()
+
+
+def answer(lib: Path, number: int) -> tuple[str, float, float]:
+    from moodcurve.library.find import like
+
+    pa.array([])  # imports pandas, where that is installed
+    song = f"/music/{number % 5000}/song {number}.mp3"
+    columns = ["path", "valence", "arousal", "mood", "error"]
+    return measured(("", lambda: like(lib, song, None, 20, columns)))[0]
 
 
 def travelling(lib: Path, count: int) -> Measured:

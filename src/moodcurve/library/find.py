@@ -89,7 +89,8 @@ def _holding(folder: Path, index: Index, condition: pc.Expression) -> NDArray[np
     files = [str(folder / "songs" / part.name) for part in index.parts]
     columns = {"traced": pc.field("valence").is_valid(), "holds": condition}
     table = dataset.dataset(files, schema=SONGS).to_table(columns)
-    return table["holds"].filter(table["traced"]).fill_null(False).to_numpy()
+    holds: NDArray[np.bool_] = table["holds"].filter(table["traced"]).fill_null(False).to_numpy()
+    return holds
 
 
 def _shape(folder: Path, song: str) -> likeness.Shapes:
