@@ -1,9 +1,13 @@
 """What a library costs: songs an hour, overhead, memory, and a million made-up songs.
 
-    python benchmarks/library.py [rate] [memory] [size] [--clips FOLDER] [--songs N] [--largest N]
+    python benchmarks/library.py [rate] [overhead] [memory] [size] [--clips FOLDER] [--songs N]
+        [--largest N]
 
 rate    songs of two minutes, made from recordings: openSMILE alone, File2Curve, a scan by one
         worker and by two
+overhead
+        what a scan does to the same songs besides, measured step by step in several rounds: by the
+        processor (of all processes) and by the clock, without and with Dask
 memory  of scanner and worker over N short songs (10,000), made by mutating a few
 size    10^4, 10^5, 10^6 made-up songs: what a scan compares, find, like, journey, map; each step in
         a process of its own, with its largest memory (of mapped files, what is in it)
@@ -19,11 +23,13 @@ import shutil
 import tempfile
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")  # before numpy is imported
@@ -32,6 +38,7 @@ import numpy as np  # noqa: E402
 import psutil  # noqa: E402
 import pyarrow as pa  # noqa: E402
 import soundfile  # noqa: E402
+from numpy.typing import NDArray  # noqa: E402
 
 from moodcurve import File2Curve  # noqa: E402
 from moodcurve.audio import SAMPLE_RATE, find_songs, read, read_blocks  # noqa: E402
@@ -59,9 +66,7 @@ def rate(clips: Path, songs: int) -> None:
         if reference:
             row("openSMILE alone, its two passes", each(reference, paths))
         row("decoding, features, networks", alone)
-        one = scanned(paths[0].parent, folder)
-        row("a scan, one worker", one)
-        print(f"overhead a song     {1000 * (one - alone):6.0f} ms")
+        row("a scan, one worker", scanned(paths[0].parent, folder))
         ratio = by_workers(paths, 1) / by_workers(paths, 2)
         print(f"two workers         {ratio:6.2f} x one; load {os.getloadavg()[0]:.1f}")
 
@@ -93,6 +98,110 @@ def by_workers(paths: list[Path], count: int) -> float:
             for _, entry in distribute(trace.trace_isolated, todo, DEFAULT, trace.trace):
                 assert entry.row["error"] is None
         return time.perf_counter() - began
+
+
+Spent = NDArray[np.float64]
+"""Seconds by the processor and by the clock."""
+
+
+def overhead(clips: Path, songs: int) -> None:
+    """What a scan does besides tracing.
+
+    No difference of two runs is taken: the steps of each song are timed where they are done, and
+    the way between processes is what is left of the time of all of them, who have begun before.
+    """
+    rounds: dict[str, list[dict[str, Spent]]] = {"one process": [], "Dask": []}
+    with tempfile.TemporaryDirectory() as place, workers(1) as dask:
+        paths = mutated(clips, Path(place) / "music", songs, SECONDS)
+        jobs = [Job(str(path), path.stat().st_size, "0") for path in paths]
+        for number in range(ROUNDS + 1):
+            for name, distribute in (("one process", in_turn), ("Dask", dask)):
+                spent = one_round(distribute, jobs, Path(place, f"{name}-{number}"))
+                if number:  # the first is for whatever is done once
+                    rounds[name].append(spent)
+        trace.end_isolated()
+    print(f"\n{ROUNDS} rounds of {songs} songs of {SECONDS} s; load {os.getloadavg()[0]:.1f}")
+    for name, spent in rounds.items():
+        print(f"{'overhead a song, ms: ' + name:34}{'processor':>18}{'clock':>22}")
+        steps = [step for step in spent[0] if step != TRACING]
+        for step in steps:
+            interval(step, np.array([each[step] for each in spent]))
+        interval("all", sum(np.array([each[step] for each in spent]) for step in steps))
+
+
+def interval(name: str, seconds: Spent) -> None:
+    """Print the mean of rounds (R, 2), and the lowest and highest."""
+    columns = zip(*(1000 * part(axis=0) for part in (seconds.mean, seconds.min, seconds.max)))
+    print(f"  {name:32}", *(f"{m:8.1f} ({low:.1f} .. {high:.1f})" for m, low, high in columns))
+
+
+ROUNDS = 5
+SIGNS = "signs of life"
+TRACING = "decoding, features, networks"
+STEPS_OF_A_SONG = {  # functions of `trace`
+    "sha256": "hashes, before and after",
+    "read_tags": "tags",
+    "entry_of": "what is told of the curve",
+}
+
+
+def in_turn(function: Callable[..., Any], jobs: list[Job], *shared: Any) -> Any:
+    """As a scan by one process does it."""
+    return ((job, function(job, *shared)) for job in jobs)
+
+
+def one_round(distribute: Any, jobs: list[Job], lib: Path) -> dict[str, Spent]:
+    """What each step took, a song."""
+    began = clocks(everyone=True)
+    from library import timed  # this file under a name that other processes know it by
+
+    results = distribute(trace.trace_isolated, jobs, DEFAULT, timed)
+    entries = [entry for _, entry in results]
+    took = clocks(everyone=True) - began
+    steps = [entry.row.pop("steps") for entry in entries]
+    spent = {step: sum(each[step] for each in steps) for step in steps[0]}
+    spent["between processes"] = took - sum(spent.values())
+    (lib / "unfinished").mkdir(parents=True)
+    for table in ("songs", "curves"):
+        (lib / table).mkdir()
+    began = clocks()
+    store.write_part(lib, entries)
+    spent["tables"] = clocks() - began
+    return {step: seconds / len(jobs) for step, seconds in spent.items()}
+
+
+def timed(task: tuple[Job, str], alive: Callable[[], None]) -> store.Entry:
+    """As `trace.trace`, with what its steps took."""
+    spent: dict[str, Spent] = defaultdict(lambda: np.zeros(2))
+
+    def step(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def timing(*args: Any, **named: Any) -> Any:
+            began, told = clocks(), spent[SIGNS].copy()
+            try:
+                return function(*args, **named)
+            finally:
+                spent[name] += clocks() - began
+                if name != SIGNS:  # which are given in the midst of other steps
+                    spent[name] -= spent[SIGNS] - told
+
+        return timing
+
+    file2curve = trace._file2curve
+    replaced = {name: step(what, getattr(trace, name)) for name, what in STEPS_OF_A_SONG.items()}
+    replaced["_file2curve"] = lambda model: step(TRACING, file2curve(model))
+    with patch.multiple(trace, **replaced):
+        entry = trace.trace(task, step(SIGNS, alive))
+    entry.row["steps"] = dict(spent)
+    return entry
+
+
+def clocks(everyone: bool = False) -> Spent:
+    """The processor's and the wall's; `everyone`: the processors of this and all its processes."""
+    if not everyone:
+        return np.array([time.process_time(), time.perf_counter()])
+    me = psutil.Process()
+    times = [process.cpu_times() for process in (me, *me.children(recursive=True))]
+    return np.array([sum(t.user + t.system for t in times), time.perf_counter()])
 
 
 def used() -> float:
@@ -374,13 +483,15 @@ STEPS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", default=["rate", "memory", "size"])
+    parser.add_argument("parts", nargs="*", default=["rate", "overhead", "memory", "size"])
     parser.add_argument("--clips", type=Path, default=CLIPS)
-    parser.add_argument("--songs", type=int, help="of the rate (24) or for the memory (10,000)")
+    parser.add_argument("--songs", type=int, help="of rate (24), overhead (12), memory (10,000)")
     parser.add_argument("--largest", type=int, default=10**6)
     options = parser.parse_args()
     if "rate" in options.parts:
         rate(options.clips, options.songs or 24)
+    if "overhead" in options.parts:
+        overhead(options.clips, options.songs or 12)
     if "memory" in options.parts:
         memory(options.clips, options.songs or 10_000)
     if "size" in options.parts:
