@@ -17,6 +17,7 @@ and needs a machine with nothing else to do: the load is printed beside it.
 """
 
 import argparse
+import itertools
 import os
 import resource
 import shutil
@@ -26,6 +27,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -110,19 +112,21 @@ def overhead(clips: Path, songs: int) -> None:
     No difference of two runs is taken: the steps of each song are timed where they are done, and
     the way between processes is what is left of the time of all of them, who have begun before.
     """
-    rounds: dict[str, list[dict[str, Spent]]] = {"one process": [], "Dask": []}
-    with tempfile.TemporaryDirectory() as place, workers(1) as dask:
+    ways = {"one process": lambda: nullcontext(in_turn), "Dask": lambda: workers(1)}
+    rounds: dict[str, list[dict[str, Spent]]] = {name: [] for name in ways}
+    with tempfile.TemporaryDirectory() as place:
         paths = mutated(clips, Path(place) / "music", songs, SECONDS)
         jobs = [Job(str(path), path.stat().st_size, "0") for path in paths]
-        for number in range(ROUNDS + 1):
-            for name, distribute in (("one process", in_turn), ("Dask", dask)):
-                spent = one_round(distribute, jobs, Path(place, f"{name}-{number}"))
-                if number:  # the first is for whatever is done once
-                    rounds[name].append(spent)
-        trace.end_isolated()
+        for number, (name, way) in itertools.product(range(ROUNDS), ways.items()):
+            with way() as distribute:
+                for to_warm_up in (True, False):
+                    lib = Path(place, f"{name}-{number}-{to_warm_up}")
+                    spent = one_round(distribute, jobs[:2] if to_warm_up else jobs, lib)
+            rounds[name].append(spent)
+            trace.end_isolated()
     print(f"\n{ROUNDS} rounds of {songs} songs of {SECONDS} s; load {os.getloadavg()[0]:.1f}")
     for name, spent in rounds.items():
-        print(f"{'overhead a song, ms: ' + name:34}{'processor':>18}{'clock':>22}")
+        print(f"{'overhead a song, ms: ' + name:34}{'processor':>22}{'clock':>22}")
         steps = [step for step in spent[0] if step != TRACING]
         for step in steps:
             interval(step, np.array([each[step] for each in spent]))
@@ -131,8 +135,8 @@ def overhead(clips: Path, songs: int) -> None:
 
 def interval(name: str, seconds: Spent) -> None:
     """Print the mean of rounds (R, 2), and the lowest and highest."""
-    columns = zip(*(1000 * part(axis=0) for part in (seconds.mean, seconds.min, seconds.max)))
-    print(f"  {name:32}", *(f"{m:8.1f} ({low:.1f} .. {high:.1f})" for m, low, high in columns))
+    columns = [f"{c.mean():.1f} ({c.min():.1f} .. {c.max():.1f})" for c in 1000 * seconds.T]
+    print(f"  {name:32}{columns[0]:>22}{columns[1]:>22}")
 
 
 ROUNDS = 5
@@ -358,7 +362,7 @@ def measured(*steps: tuple[str, Callable[[], Any]]) -> Measured:
 
 
 def most_memory() -> float:
-    """The most memory, MB, that this process had. (getrusage counts its parent's too.)"""
+    """The most memory, MB, that this process had; getrusage would count its parent's too."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) / 1e3
 

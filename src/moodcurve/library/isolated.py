@@ -26,6 +26,8 @@ from typing import Any, Self
 
 from moodcurve.errors import InputError
 
+_PAUSE = 0.2  # seconds between signs of life: each costs both processes some time
+
 
 class Crashed(Exception):
     """The process ended before it had a result; `how`, such as "SIGSEGV"."""
@@ -119,8 +121,16 @@ def _serve(pipe: Any) -> None:
     while True:
         function, argument = pipe.recv()
         pipe.send(("alive", None))  # the imports are done
+        told = time.monotonic()
+
+        def alive() -> None:
+            nonlocal told
+            if time.monotonic() - told > _PAUSE:
+                pipe.send(("alive", None))
+                told = time.monotonic()
+
         try:
-            answer = "result", function(argument, lambda: pipe.send(("alive", None)))
+            answer = "result", function(argument, alive)
         except Exception as error:
             answer = "raised", error
         pipe.send(answer)
