@@ -58,6 +58,9 @@ _LOCAL = {
     "distributed.scheduler.http.routes": [],  # no pages
     "distributed.worker.http.routes": [],
     "distributed.worker.profile.enabled": False,
+    # At their defaults these two take 1 % of a processor, in each process.
+    "distributed.admin.tick.interval": "1s",
+    "distributed.admin.system-monitor.interval": "10s",
 }
 
 
