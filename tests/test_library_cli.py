@@ -1,3 +1,4 @@
+import itertools
 import json
 
 import pytest
@@ -7,7 +8,8 @@ pytest.importorskip("pyarrow", reason="needs moodcurve[library]")
 
 from library_songs import made_up_library, make_songs
 from moodcurve.cli import main
-from moodcurve.library import map
+from moodcurve.library import journey, map
+from moodcurve.library.find import in_folders
 
 
 @pytest.fixture(autouse=True)
@@ -109,3 +111,16 @@ def test_what_is_missing_is_said(lib, capsys, monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     assert library("find", lib) == 2
     assert "pip install 'moodcurve[library]'" in capsys.readouterr().err
+
+
+def test_the_numbers_of_a_journey_do_not_cover_each_other(lib, tmp_path):
+    agg = pytest.importorskip("matplotlib.backends.backend_agg", reason="needs moodcurve[plot]")
+    songs = in_folders(lib, [], [*journey.COLUMNS, "model", "licence"])
+    way = journey.plan(journey.songs_of(songs), (0.0, 0.0), (0.05, 0.0), 4)
+    assert len(way.songs) > 10
+    figure = map.write_map(songs, tmp_path / "way.png", "", way)
+    renderer = agg.FigureCanvasAgg(figure).get_renderer()
+    (axes,) = figure.axes
+    boxes = [text.get_window_extent(renderer) for text in axes.texts if text.get_text().isdigit()]
+    assert len(boxes) == len(way.songs)
+    assert not any(a.overlaps(b) for a, b in itertools.combinations(boxes, 2))

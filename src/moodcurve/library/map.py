@@ -31,7 +31,8 @@ def write_map(songs: pa.Table, path: Path, about: str, journey: Journey | None =
     axes = figure.subplots()
     valence, arousal = (songs[name].to_numpy() for name in ("valence", "arousal"))
     if len(valence) <= _DOTS:
-        axes.scatter(valence, arousal, s=10, color="0.55", alpha=0.6, linewidths=0)
+        size = float(np.clip(3000 / max(1, len(valence)), 8, 40))
+        axes.scatter(valence, arousal, s=size, color="0.4", alpha=0.6, linewidths=0)
     else:
         counts = axes.hexbin(
             valence,
@@ -40,11 +41,12 @@ def write_map(songs: pa.Table, path: Path, about: str, journey: Journey | None =
             extent=(-1, 1, -1, 1),
             mincnt=1,
             bins="log",
-            cmap="Greys" if journey else "viridis",
+            cmap=_pale_greys() if journey else "viridis",
             linewidths=0.1,
         )
-        figure.colorbar(counts, ax=axes, label="songs", shrink=0.8)
+        figure.colorbar(counts, ax=axes, label="songs", shrink=0.8, format="{x:,.0f}")
     frame_plane(axes)
+    _halo(axes.texts)
     if journey:
         _travel(axes, songs, journey)
     axes.set_title(about, loc="left", fontsize=10, parse_math=False)
@@ -70,13 +72,50 @@ def _travel(axes: Any, songs: pa.Table, journey: Journey) -> None:
     axes.plot(*journey.places.T, color=_PATH, linewidth=6, alpha=0.25, label="path asked for")
     for end, start in zip(ends[:-1], starts[1:], strict=True):
         axes.plot(*np.array([end, start]).T, color="0.3", linewidth=0.8, linestyle=":")
-    for number, (start, end) in enumerate(zip(starts, ends, strict=True), start=1):
+    for start, end in zip(starts, ends, strict=True):
         arrow = {"arrowstyle": "->", "color": _SONG, "linewidth": 1.6, "shrinkA": 0, "shrinkB": 0}
         axes.annotate("", end, start, arrowprops=arrow)
-        axes.annotate(
-            str(number), start, (4, 4), textcoords="offset points", fontsize=9, fontweight="bold"
-        )
+    _halo(_number(axes, starts, ends))
     axes.scatter(*starts.T, s=14, color=_SONG, zorder=3)
     axes.plot([], [], color=_SONG, linewidth=1.6, label="song, from beginning to end")
     axes.plot([], [], color="0.3", linewidth=0.8, linestyle=":", label="from song to song")
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.1), ncols=3, frameon=False, fontsize=9)
+
+
+def _number(axes: Any, starts: Any, ends: Any) -> list[Any]:
+    """Number songs at their beginnings, each where it covers least of what is there."""
+    inches = axes.get_position().size * axes.figure.get_size_inches() / 2  # of one in the plane
+    points = 72 * inches.min()
+    along = np.concatenate(np.linspace(starts, ends, 9))
+    taken = [(place * points, 9) for place in along]  # and how far to stay away
+    angles = np.radians([45, 135, 225, 315, 0, 90, 180, 270])
+    radii = (10, 17, 24, 31, 38)
+    around = np.array([r * np.array([np.cos(a), np.sin(a)]) for r in radii for a in angles])
+    style = {"ha": "center", "va": "center", "fontsize": 9, "fontweight": "bold"}
+    texts = []
+    for number, start in enumerate(starts, start=1):
+        places = start * points + around
+        room = np.min([np.hypot(*(places - other).T) - far for other, far in taken], axis=0)
+        best = int(np.argmax(np.minimum(room, 0)))  # the nearest with room, else the one with most
+        taken.append((places[best], 15))
+        texts.append(
+            axes.annotate(str(number), start, around[best], textcoords="offset points", **style)
+        )
+    return texts
+
+
+def _halo(texts: Any) -> None:
+    """Make texts readable on whatever they lie on."""
+    from matplotlib import patheffects
+
+    for text in texts:
+        text.set_path_effects([patheffects.withStroke(linewidth=2.5, foreground="white")])
+        text.set_zorder(4)
+
+
+def _pale_greys() -> Any:
+    """Greys that a journey shows on."""
+    from matplotlib import colormaps
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(colormaps["Greys"](np.linspace(0.08, 0.5, 256)))
