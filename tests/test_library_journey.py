@@ -89,6 +89,25 @@ def test_the_bound_holds_when_the_search_gives_up(seed, steps, monkeypatch):
     assert found.cost >= best - 1e-12
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_where_nearly_all_songs_are_needed_the_bound_is_near(seed, monkeypatch):
+    monkeypatch.setattr(journey, "_STEPS", 1)
+    songs = random_songs(7, seed)
+    minutes = 6 * np.median(songs.seconds) / 60
+    best = best_of_all(songs, 6, minutes, START, START)
+    found = plan(songs, START, START, minutes)
+    assert 0.6 * best <= found.bound <= best + 1e-12  # repeating songs: 0.15 to 0.7 of it
+    assert best - 1e-12 <= found.cost <= 1.1 * best
+
+
+@pytest.mark.parametrize("conditions", [{}, {"no_artist_twice": True, "max_jump": 0.5}])
+def test_staying_in_a_mood_is_nearly_the_best(conditions):
+    songs = random_songs(300, 0, artists=60)
+    found = plan(songs, START, START, 16 * np.median(songs.seconds) / 60, **conditions)
+    assert len(set(found.songs)) == 16
+    assert found.cost <= 1.02 * found.bound
+
+
 def test_large_ones_keep_the_conditions_and_are_near_the_bound():
     songs = random_songs(5000, 0, artists=400)
     found = plan(songs, START, END, 60, max_jump=0.2, no_artist_twice=True)

@@ -11,7 +11,10 @@ that from the end of the song before to its beginning; and `_LENGTH` times the s
 difference of its length from the mean length asked. No song is heard twice.
 
 Without that last condition, and that of artists, the cheapest journey is a shortest path through
-one layer of songs a place. What it costs from each song on guides a search (A*) that keeps the
+one layer of songs a place. Songs (and artists) that it has twice are given a price until it has few
+of them: a Lagrangian relaxation (M. L. Fisher 1981, "The Lagrangian relaxation method for solving
+integer programming problems", Management Science 27). What such a path costs, less all prices, no
+journey can undercut. What it costs from each song on guides a search (A*) that keeps the
 conditions. The search gives up after `_STEPS`; the least cost that it had not yet ruled out then
 bounds how much better any journey can be.
 """
@@ -41,6 +44,7 @@ _LENGTH = 0.1  # a song three times as long as asked costs as much as one 0.6 be
 _NEAR = (100, 400, 800)  # songs a place that are thought of, more where fewer do not do
 _BEAM = 200  # unfinished journeys kept at each place for a first answer
 _STEPS = 30_000  # of the search
+_ROUNDS, _WORK = 200, 3e8  # of setting prices: at most so many, and so many steps looked at
 
 Array = NDArray[np.float64]
 
@@ -131,13 +135,14 @@ def plan(
             )
     places = np.linspace(start, end, count)
     near = _place_costs(songs, places, 60 * minutes / count)
+    prices = [np.zeros(int(key.max()) + 1) for key in keys]
     best, cost, bound = None, np.inf, 0.0
     for kept in _NEAR:
         layers = _layers(songs, near, min(kept, len(songs.seconds)), max_jump)
-        found = _search(layers, [key[layers.songs] for key in keys], cost)
+        found = _search(layers, [key[layers.songs] for key in keys], prices, cost)
         if found.ranks is not None:
             cost, best = found.cost, layers.songs[np.arange(count), found.ranks]
-        bound = max(bound, min(found.bound, layers.outside))
+        bound = max(bound, found.bound)
         if len(songs.seconds) <= kept or bound >= cost:
             break
     if best is None:
@@ -169,17 +174,29 @@ class _Layers(NamedTuple):
         songs: (n, K) which.
         costs: (n, K) of a song at its place.
         jumps: (n - 1, K, K) from each song to each of the next place; infinite where too far.
-        ahead: (n, K) least cost from the song on, itself included, if songs could come twice.
-        outside: any journey with a song that is not thought of costs at least this.
+        priced: (n, K) costs with the songs' prices.
+        paid: all prices; a journey costs at least what it costs with prices, less these.
+        ahead: (n, K) least cost with prices from the song on, itself included, if songs could come
+            twice.
+        all: whether all songs are thought of.
         smoothest: the least that the largest jump of a way through can be.
     """
 
     songs: NDArray[np.intp]
     costs: Array
     jumps: Array
+    priced: Array
+    paid: float
     ahead: Array
-    outside: float
+    all: bool
     smoothest: float
+
+    def cost(self, ranks: NDArray[np.intp]) -> Array:
+        """Of journeys (..., n), by the rank of each song in its layer."""
+        places = np.arange(len(self.costs))
+        jumps = self.jumps[places[:-1], ranks[..., :-1], ranks[..., 1:]]
+        total: Array = self.costs[places, ranks].sum(axis=-1) + jumps.sum(axis=-1)
+        return total
 
 
 def _place_costs(songs: Songs, places: Array, seconds: float) -> list[Array]:
@@ -198,29 +215,80 @@ def _layers(songs: Songs, near: list[Array], kept: int, max_jump: float) -> _Lay
     for jump in np.sqrt(jumps):
         smoothest = np.maximum(smoothest[:, None], jump).min(axis=0)
     jumps[jumps > max_jump**2] = np.inf
+    everything = kept == len(songs.seconds)
+    ahead = _ahead(costs, jumps)
+    return _Layers(chosen, costs, jumps, costs, 0.0, ahead, everything, float(smoothest.min()))
+
+
+def _ahead(costs: Array, jumps: Array) -> Array:
     ahead = costs.copy()
     for place in range(len(costs) - 2, -1, -1):
         ahead[place] += (jumps[place] + ahead[place + 1]).min(axis=1)
-    outside = np.inf
-    if kept < len(songs.seconds):
-        outside = _outside(costs, jumps, ahead)
-    return _Layers(chosen, costs, jumps, ahead, outside, float(smoothest.min()))
+    return ahead
 
 
-def _outside(costs: Array, jumps: Array, ahead: Array) -> float:
+def _price(
+    layers: _Layers, marks: list[NDArray[np.int64]], prices: list[Array], cost: float
+) -> _Layers:
+    """The layers with the prices that bound journeys best of those tried; `prices` keeps them.
+
+    Subgradient ascent with steps of Polyak's length. `cost`: of a journey that is known.
+    """
+    places, best = np.arange(len(layers.costs)), -np.inf
+    known = [np.unique(mark, return_inverse=True) for mark in marks]
+    codes = [which.reshape(layers.costs.shape) for _, which in known]
+    tried = [price[names] for price, (names, _) in zip(prices, known, strict=True)]
+    length, failures = 1.0, 0
+    for _ in range(int(np.clip(_WORK / (layers.jumps.size + 1), 20, _ROUNDS))):
+        priced = layers.costs + sum(price[code] for price, code in zip(tried, codes, strict=True))
+        paid = float(sum(price.sum() for price in tried))
+        ahead = _ahead(priced, layers.jumps)
+        least = float(ahead[0].min()) - paid
+        failures = 0 if least > best else failures + 1
+        if least > best:
+            best = least
+            layers = layers._replace(priced=priced, paid=paid, ahead=ahead)
+            for price, new, (names, _) in zip(prices, tried, known, strict=True):
+                price[names] = new
+        if failures == 5:
+            length, failures = length / 2, 0
+        ranks = _cheapest(ahead, layers.jumps)
+        slopes = []
+        for price, code in zip(tried, codes, strict=True):
+            slope = np.bincount(code[places, ranks], minlength=len(price)) - 1.0
+            slopes.append(np.where((price > 0) | (slope > 0), slope, 0))
+        square = sum(float(slope @ slope) for slope in slopes)
+        if not square or best >= cost - 1e-12:  # none can be better
+            break
+        step = length * (cost - least if np.isfinite(cost) else 0.1 + abs(least) / 2) / square
+        tried = [np.maximum(0, price + step * s) for price, s in zip(tried, slopes, strict=True)]
+    return layers
+
+
+def _cheapest(ahead: Array, jumps: Array) -> list[int]:
+    """The ranks of the cheapest path."""
+    ranks = [int(ahead[0].argmin())]
+    for place, jump in enumerate(jumps, start=1):
+        ranks.append(int((jump[ranks[-1]] + ahead[place]).argmin()))
+    return ranks
+
+
+def _outside(layers: _Layers) -> float:
     """What a journey costs at least that has songs which are not thought of.
 
     Such a song is at least as dear at its place as the dearest that is thought of; of the jumps to
     and from it nothing is known.
     """
-    dearest = costs.max(axis=1)
+    if layers.all:
+        return np.inf
+    dearest, ahead = layers.costs.max(axis=1), layers.ahead
     other = dearest[-1]  # from a song not thought of on
-    later = np.full(costs.shape[1], np.inf)  # from those thought of on, where one such comes later
-    for place in range(len(costs) - 2, -1, -1):
-        onward = np.minimum((jumps[place] + later).min(axis=1), other)
+    later = np.full(ahead.shape[1], np.inf)  # from those thought of on, where one such comes later
+    for place in range(len(ahead) - 2, -1, -1):
+        onward = np.minimum((layers.jumps[place] + later).min(axis=1), other)
         other = dearest[place] + min(ahead[place + 1].min(), later.min(), other)
-        later = costs[place] + onward
-    return float(min(later.min(), other))
+        later = layers.priced[place] + onward
+    return float(min(later.min(), other)) - layers.paid
 
 
 class _Found(NamedTuple):
@@ -231,20 +299,30 @@ class _Found(NamedTuple):
     ranks: Sequence[int] | None
 
 
-def _search(layers: _Layers, marks: list[NDArray[np.int64]], cost: float) -> _Found:
+def _search(
+    layers: _Layers, marks: list[NDArray[np.int64]], prices: list[Array], cost: float
+) -> _Found:
     """The best journey of these layers, if it costs less than `cost`.
 
-    `marks` (n, K) of each song of the layers: no journey has two with the same.
+    `marks` (n, K) of each song of the layers: no journey has two with the same. `prices` of marks
+    are set anew.
     """
-    first = _beam(layers, marks, cost)
-    best = _astar(layers, marks, first.cost)
-    return best if best.ranks is not None else _Found(first.cost, best.bound, first.ranks)
+    found = _beam(layers, marks, cost)
+    layers = _price(layers, marks, prices, found.cost)
+    for better in (_beam, _astar):
+        found = better(layers, marks, found.cost, found.ranks)
+    return found._replace(bound=min(found.bound, _outside(layers)))
 
 
-def _beam(layers: _Layers, marks: list[NDArray[np.int64]], cost: float) -> _Found:
+def _beam(
+    layers: _Layers,
+    marks: list[NDArray[np.int64]],
+    cost: float,
+    known: Sequence[int] | None = None,
+) -> _Found:
     """A good journey: `_BEAM` of the most promising at each place are gone on with."""
     ranks = np.argsort(layers.ahead[0], kind="stable")[:_BEAM, None]
-    spent = layers.costs[0][ranks[:, 0]]
+    spent = layers.priced[0][ranks[:, 0]]
     for place in range(1, len(layers.costs)):
         jumps = layers.jumps[place - 1][ranks[:, -1]]
         total = spent[:, None] + jumps + layers.ahead[place]
@@ -254,14 +332,20 @@ def _beam(layers: _Layers, marks: list[NDArray[np.int64]], cost: float) -> _Foun
         order = np.argsort(total, axis=None, kind="stable")[:_BEAM]
         order = order[np.isfinite(total.flat[order])]
         rows, picks = np.unravel_index(order, total.shape)
-        spent = spent[rows] + jumps[rows, picks] + layers.costs[place][picks]
+        spent = spent[rows] + jumps[rows, picks] + layers.priced[place][picks]
         ranks = np.concatenate([ranks[rows], picks[:, None]], axis=1)
-    if not len(spent) or spent.min() >= cost:
-        return _Found(cost, 0.0, None)
-    return _Found(float(spent.min()), 0.0, ranks[spent.argmin()].tolist())
+    costs = layers.cost(ranks)
+    if not len(costs) or costs.min() >= cost:
+        return _Found(cost, 0.0, known)
+    return _Found(float(costs.min()), 0.0, ranks[costs.argmin()].tolist())
 
 
-def _astar(layers: _Layers, marks: list[NDArray[np.int64]], cost: float) -> _Found:
+def _astar(
+    layers: _Layers,
+    marks: list[NDArray[np.int64]],
+    cost: float,
+    known: Sequence[int] | None = None,
+) -> _Found:
     """The best journey, if it costs less than `cost`; or, after `_STEPS`, what bounds it.
 
     Journeys are followed in the order of what they cost at least: what is spent, and `ahead`. Of
@@ -287,21 +371,24 @@ def _astar(layers: _Layers, marks: list[NDArray[np.int64]], cost: float) -> _Fou
         if way < len(ranks) and spent + onward[way] < cost - 1e-12:
             heapq.heappush(queue, (spent + onward[way], spent, before, way))
 
-    follow(0.0, (), 0)
+    follow(-layers.paid, (), 0)
     for _ in range(_STEPS):
-        if not queue:
-            return _Found(cost, cost, None)
-        least, spent, before, way = heapq.heappop(queue)
+        if not queue or queue[0][0] >= cost - 1e-12:
+            return _Found(cost, cost, known)
+        _, spent, before, way = heapq.heappop(queue)
         follow(spent, before, way + 1)
         place = len(before)
         rank = ways(place - 1, before[-1] if before else 0)[0][way]
         if any(k[place][rank] == k[at][r] for k in kinds for at, r in enumerate(before)):
             continue
         if place == last:
-            return _Found(least, least, (*before, rank))
+            journey = (*before, rank)
+            total = float(layers.cost(np.array(journey)))
+            cost, known = (total, journey) if total < cost else (cost, known)
+            continue
         jump = layers.jumps[place - 1, before[-1], rank] if before else 0.0
-        follow(spent + float(jump + layers.costs[place, rank]), (*before, rank), 0)
-    return _Found(cost, min([cost, *(least for least, *_ in queue[:1])]), None)
+        follow(spent + float(jump + layers.priced[place, rank]), (*before, rank), 0)
+    return _Found(cost, min([cost, *(least for least, *_ in queue[:1])]), known)
 
 
 def _no_way(layers: _Layers, max_jump: float) -> str:
