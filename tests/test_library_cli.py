@@ -64,6 +64,10 @@ def test_scan_then_find(tmp_path, capsys):
         (("journey", "LIB", "--from", "sad", "--to", "funk", "--minutes", 1), '"funk": no mood'),
         (("journey", "LIB", "--from", "sad", "--to", "sad", "--minutes", 0), "more than 0"),
         (
+            ("journey", "LIB", "--from", "sad", "--to", "sad", "--minutes", 1, "--max-jump", -1),
+            "--max-jump -1: a distance; give 0 or more",
+        ),
+        (
             ("journey", "LIB", "--from", "sad", "--to", "sad", "--minutes", 9, "-o", "a.txt"),
             "a.txt: playlists end in",
         ),
@@ -77,6 +81,11 @@ def test_wrong_arguments(lib, capsys, arguments, words):
     assert library(*(lib if argument == "LIB" else argument for argument in arguments)) == 2
     out, err = capsys.readouterr()
     assert not out and words in err and err.count("\n") == 1
+
+
+def test_where_no_song_is_found_it_says_so(lib, capsys):
+    assert library("find", lib, "--where", "valence > 5") == 0
+    assert capsys.readouterr() == ("", "moodcurve: no such song\n")
 
 
 def test_journey(lib, tmp_path, capsys):

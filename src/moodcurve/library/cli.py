@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _NEAREST = 20  # songs that --like prints
+_LIB = "the folder that songs were scanned into"
 
 
 def add_commands(commands: Any) -> None:
@@ -48,7 +49,7 @@ def _add_find(kinds: Any) -> None:
     text = "List songs by mood, one a line: path, valence, arousal, mood word."
     find = kinds.add_parser("find", help=text, description=text)
     find.set_defaults(run=_find)
-    find.add_argument("library", metavar="LIB", type=Path)
+    find.add_argument("library", metavar="LIB", type=Path, help=_LIB)
     find.add_argument(
         "--where", metavar="CONDITION", help='such as "valence > 0.3 and arousal < -0.2"'
     )
@@ -65,12 +66,15 @@ def _add_journey(kinds: Any) -> None:
         "journey",
         help=text,
         description=text,
-        epilog='A MOOD is words with commas between, or "VALENCE,AROUSAL" (--from=-0.4,-0.2).',
+        epilog='A MOOD is words with commas between, or "VALENCE,AROUSAL", each from -1 to 1; one '
+        "that begins with a minus needs an equals sign: --from=-0.4,0.2",
     )
     journey.set_defaults(run=_journey)
-    journey.add_argument("library", metavar="LIB", type=Path)
-    journey.add_argument("--from", metavar="MOOD", dest="start", required=True)
-    journey.add_argument("--to", metavar="MOOD", dest="end", required=True)
+    journey.add_argument("library", metavar="LIB", type=Path, help=_LIB)
+    journey.add_argument(
+        "--from", metavar="MOOD", dest="start", required=True, help='such as "sad, calm"'
+    )
+    journey.add_argument("--to", metavar="MOOD", dest="end", required=True, help="where it ends")
     journey.add_argument("--minutes", metavar="M", type=float, required=True, help="about so long")
     journey.add_argument("-o", "--output", metavar="FILE", type=Path, help="an .m3u8 or .jspf")
     journey.add_argument("--map", metavar="FILE", type=Path, help="draw it: png, svg, pdf")
@@ -80,7 +84,9 @@ def _add_journey(kinds: Any) -> None:
     journey.add_argument(
         "--only", metavar="FOLDER", action="append", default=[], help="songs in it; may be repeated"
     )
-    journey.add_argument("--no-artist-twice", action="store_true")
+    journey.add_argument(
+        "--no-artist-twice", action="store_true", help="not even with another song"
+    )
 
 
 def _scan(options: argparse.Namespace) -> int:
@@ -123,6 +129,8 @@ def _find(options: argparse.Namespace) -> int:
             ", ".join([*told, *([where] if where else [])]),
         )
     _print(songs)
+    if not songs.num_rows:
+        _note("no such song")
     if options.map:
         _note(f"wrote {options.map}")
     return 0

@@ -123,6 +123,8 @@ def plan(
         raise InputError("no songs to travel through; scan some, or allow more folders")
     if not minutes > 0:
         raise InputError(f"--minutes {minutes:g}: give more than 0")
+    if not max_jump >= 0:
+        raise InputError(f"--max-jump {max_jump:g}: a distance; give 0 or more")
     count = max(1, round(60 * minutes / float(np.median(songs.seconds))))
     keys = [np.unique(songs.contents, return_inverse=True)[1]]
     if no_artist_twice:
