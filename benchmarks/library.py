@@ -1,7 +1,7 @@
 """What a library costs: songs an hour, overhead, memory, and a million made-up songs.
 
-    python benchmarks/library.py [rate] [overhead] [memory] [size] [--clips FOLDER] [--songs N]
-        [--largest N]
+    python benchmarks/library.py [rate] [overhead] [memory] [size] [bounds] [--clips FOLDER]
+        [--songs N] [--largest N]
 
 rate    songs of two minutes, made from recordings: openSMILE alone, File2Curve, a scan by one
         worker and by two
@@ -11,6 +11,8 @@ overhead
 memory  of scanner and worker over N short songs (10,000), made by mutating a few
 size    10^4, 10^5, 10^6 made-up songs: what a scan compares, find, like, journey, map; each step in
         a process of its own, with its largest memory (of mapped files, what is in it)
+bounds  random small libraries: how much dearer than the best a journey is said to be at most, and,
+        where all sets of songs can be gone through, is
 
 One thread a process. Rates are of processor time; the ratio of two workers to one is by the clock
 and needs a machine with nothing else to do: the load is printed beside it.
@@ -451,15 +453,14 @@ def travelling(lib: Path, count: int) -> Measured:
     def open_library() -> None:
         opened.append(journey.songs_of(in_folders(lib, [], list(journey.COLUMNS))))
 
-    def plan(**conditions: Any) -> Callable[[], None]:
-        return lambda: found.append(
-            journey.plan(opened[0], (-0.3, -0.3), (0.4, 0.3), 40, **conditions)
-        )
+    def plan(end: tuple[float, float] = (0.4, 0.3), **conditions: Any) -> Callable[[], None]:
+        return lambda: found.append(journey.plan(opened[0], (-0.3, -0.3), end, 40, **conditions))
 
     result = measured(
         (": opened", open_library),
         (": 40 minutes", plan()),
         (": 40 min, no artist twice, jump .1", plan(max_jump=0.1, no_artist_twice=True)),
+        (": 40 min in one mood", plan(end=(-0.3, -0.3))),
     )
     gaps = [way.cost / way.bound - 1 for way in found]
     return [
@@ -476,6 +477,60 @@ def drawing(lib: Path, count: int) -> Measured:
     return measured(("", lambda: write_map(find(lib, columns=columns), lib / "map.png", "")))
 
 
+def bounds() -> None:
+    print(f"\n{'songs, of the journey; dearer by %':40}{'said, at most':>16}{'is':>14}")
+    sizes = ((8, 8), (10, 8), (12, 8), (14, 8), (12, 11), (50, 10), (50, 20), (100, 16))
+    larger = ((300, 40), (1000, 16), (10_000, 16))
+    for (count, length), (name, end) in itertools.product(
+        sizes + larger, (("on the way", (0.4, 0.3)), ("staying", (-0.4, -0.3)))
+    ):
+        small = count < 15
+        found = [gaps(count, length, end, seed, exact=small) for seed in range(30 if small else 10)]
+        columns = [
+            f"{np.median(gap):6.1f}, {max(gap):.1f} (0: {np.mean(np.array(gap) < 1e-6):.0%})"
+            for gap in zip(*found, strict=True)
+        ]
+        print(f"{count:8,}{length:4} {name:14}", *(f"{column:>24}" for column in columns))
+
+
+def gaps(count: int, length: int, end: tuple[float, float], seed: int, exact: bool) -> list[float]:
+    """By how much a journey is dearer than its bound and, if `exact`, than the best; per cent."""
+    from moodcurve.library import journey
+
+    rng = np.random.default_rng(seed)
+    means = rng.normal(0, 0.3, (count, 2)).clip(-1, 1)
+    starts, ends = (means + rng.normal(0, 0.15, (count, 2)) for _ in range(2))
+    number = np.arange(count)
+    songs = journey.Songs(means, starts, ends, rng.uniform(150, 300, count), number, number)
+    minutes = length * float(np.median(songs.seconds)) / 60
+    found = journey.plan(songs, (-0.4, -0.3), end, minutes)
+    said = 100 * (found.cost / found.bound - 1)
+    if not exact:
+        return [said]
+    best = best_of_all(songs, found.places, 60 * minutes / length)
+    assert found.bound <= best + 1e-9 <= found.cost + 2e-9
+    return [said, 100 * (found.cost / best - 1)]
+
+
+def best_of_all(songs: Any, places: NDArray[np.float64], seconds: float) -> float:
+    """The cost of the best journey, by dynamic programming over all sets of songs."""
+    jumps = ((songs.ends[:, None] - songs.starts) ** 2).sum(axis=2)
+    lengths = 0.1 * (songs.seconds / seconds - 1) ** 2
+    near = ((songs.means - places[:, None]) ** 2).sum(axis=2) + lengths
+    count = len(songs.seconds)
+    table = {(1 << song, song): near[0, song] for song in range(count)}
+    for costs in near[1:]:
+        longer: dict[tuple[int, int], float] = {}
+        for (used, last), spent in table.items():
+            for song in range(count):
+                if not used >> song & 1:
+                    key = used | 1 << song, song
+                    total = spent + jumps[last, song] + costs[song]
+                    longer[key] = min(longer.get(key, np.inf), total)
+        table = longer
+    return float(min(table.values()))
+
+
 STEPS = {
     "scan again": bookkeeping,
     "find": finding,
@@ -487,7 +542,9 @@ STEPS = {
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("parts", nargs="*", default=["rate", "overhead", "memory", "size"])
+    parser.add_argument(
+        "parts", nargs="*", default=["rate", "overhead", "memory", "size", "bounds"]
+    )
     parser.add_argument("--clips", type=Path, default=CLIPS)
     parser.add_argument("--songs", type=int, help="of rate (24), overhead (12), memory (10,000)")
     parser.add_argument("--largest", type=int, default=10**6)
@@ -500,6 +557,8 @@ def main() -> None:
         memory(options.clips, options.songs or 10_000)
     if "size" in options.parts:
         size(options.largest)
+    if "bounds" in options.parts:
+        bounds()
 
 
 if __name__ == "__main__":
