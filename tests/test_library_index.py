@@ -159,6 +159,15 @@ def test_no_songs(tmp_path):
     made_up_library(tmp_path / "lib", 3)
     remove_part(tmp_path / "lib", "part-000001.parquet")
     assert open_index(tmp_path / "lib").rows.num_rows == 0
-    assert asked(tmp_path / "lib") == []
+    assert asked(tmp_path / "lib") == asked(tmp_path / "lib", where="valence > 0") == []
     with pytest.raises(InputError, match="not a library; make one"):
         open_index(tmp_path)
+
+
+def test_a_damaged_part_is_said(lib):
+    asked(lib)
+    part = lib / "songs" / "part-000002.parquet"
+    part.write_bytes(part.read_bytes()[:1000])
+    for where in (None, "valence > 0"):
+        with pytest.raises(InputError, match=r"a part cannot be read .*; scan again"):
+            asked(lib, where=where)

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numpy.typing import NDArray
 
 from moodcurve.errors import InputError
 from moodcurve.library import like as likeness
-from moodcurve.library.index import Index, open_index, songs_at
+from moodcurve.library.index import open_index, songs_at
 from moodcurve.library.places import Job, folder_of, local, name_of
-from moodcurve.library.store import SONGS, read_songs
+from moodcurve.library.store import SONGS, holding, read_songs
 from moodcurve.library.where import column, parse
 
 if TYPE_CHECKING:
@@ -57,11 +56,13 @@ def like(
     `song` is the place of one in the library, or a file that is traced for this. Raises InputError
     where it is neither.
     """
+    condition = parse(where) if where else None
     path = local(song)
-    name = name_of(path) if path else song
     index = open_index(folder)
-    itself = index.at(name)
-    left_out = itself if where is None else itself | ~_holding(folder, index, parse(where))
+    left_out = itself = index.at(name_of(path) if path else song)
+    if condition is not None:
+        parts = [part.name for part in index.parts]
+        left_out = itself | ~holding(folder, parts, condition)
     found = np.zeros(0, np.intp)
     if not left_out.all():
         shapes = index.shapes
@@ -80,17 +81,6 @@ def in_folders(folder: Path, only: Sequence[str], columns: list[str]) -> pa.Tabl
     if not songs.num_rows:
         raise InputError(f"{folder}: no songs {'in ' + ', '.join(only) if only else 'in it'}")
     return songs
-
-
-def _holding(folder: Path, index: Index, condition: pc.Expression) -> NDArray[np.bool_]:
-    """For which songs of an index a condition holds."""
-    from pyarrow import dataset
-
-    files = [str(folder / "songs" / part.name) for part in index.parts]
-    columns = {"traced": pc.field("valence").is_valid(), "holds": condition}
-    table = dataset.dataset(files, schema=SONGS).to_table(columns)
-    holds: NDArray[np.bool_] = table["holds"].filter(table["traced"]).fill_null(False).to_numpy()
-    return holds
 
 
 def _shape(folder: Path, song: str) -> likeness.Shapes:

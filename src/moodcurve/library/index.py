@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from moodcurve.errors import InputError
 from moodcurve.library.like import COLUMNS, SEGMENT, Shapes, shapes
-from moodcurve.library.store import POINTS, SONGS, check_library, finishing, part_names, read_rows
+from moodcurve.library.store import POINTS, SONGS, check_library, finishing, part_stamps, read_rows
 
 FILE = "index.arrow"
 
@@ -74,9 +74,7 @@ def open_index(folder: Path) -> Index:
     Raises InputError where `folder` is no library or a part of it is damaged.
     """
     check_library(folder)
-    files = [folder / "songs" / name for name in part_names(folder)]
-    stats = [(file.name, file.stat()) for file in files]
-    stamps = [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    stamps = part_stamps(folder)
     index = _read(folder / FILE)
     if index is None or [part[:3] for part in index.parts] != stamps:
         index = _extended(folder, index, stamps)

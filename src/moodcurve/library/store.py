@@ -133,6 +133,20 @@ def read_songs(folder: Path, columns: Sequence[str] | None = None, where: Any = 
         return dataset.dataset(files, schema=SONGS).to_table(columns, filter=where)
 
 
+def holding(folder: Path, parts: Sequence[str], condition: Any) -> NDArray[np.bool_]:
+    """For which songs of some parts, of those that could be traced, a pyarrow expression holds."""
+    from pyarrow import dataset
+
+    if not parts:
+        return np.zeros(0, bool)
+    files = [str(folder / "songs" / part) for part in parts]
+    columns = {"traced": compute.field("valence").is_valid(), "holds": condition}
+    with _readable(folder):
+        table = dataset.dataset(files, schema=SONGS).to_table(columns)
+    found: NDArray[np.bool_] = table["holds"].filter(table["traced"]).fill_null(False).to_numpy()
+    return found
+
+
 def read_rows(folder: Path, part: str, columns: Sequence[str]) -> pa.Table:
     """Some columns of the songs of a part. Raises InputError where it is damaged."""
     with _readable(folder):
@@ -143,6 +157,13 @@ def check_library(folder: Path) -> None:
     """Raise InputError where `folder` is no library."""
     if not (folder / "songs").is_dir():
         raise InputError(f"{folder}: not a library; make one with `moodcurve library scan`")
+
+
+def part_stamps(folder: Path) -> list[tuple[str, int, int]]:
+    """Name, size and time (ns) of the finished parts: never the same for two parts."""
+    with _readable(folder):
+        stats = [(name, (folder / "songs" / name).stat()) for name in part_names(folder)]
+    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
 
 
 def part_names(folder: Path) -> list[str]:
