@@ -50,10 +50,10 @@ def asked(lib, song=SONG, count=9, where=None):
 def test_it_is_used_and_made_once(lib, monkeypatch):
     expected = by_hand(lib)
     assert asked(lib) == expected
-    made = (lib / "index.arrow").stat()
+    made = (lib / "index.arrow").stat().st_ino
     monkeypatch.setattr(index, "_extended", None)  # whoever makes it anew fails
     assert asked(lib) == expected
-    assert (lib / "index.arrow").stat() == made
+    assert (lib / "index.arrow").stat().st_ino == made
     assert not list((lib / "unfinished").iterdir())
 
 
