@@ -31,8 +31,9 @@ def write_map(songs: pa.Table, path: Path, about: str, journey: Journey | None =
     axes = figure.subplots()
     valence, arousal = (songs[name].to_numpy() for name in ("valence", "arousal"))
     if len(valence) <= _DOTS:
+        alpha = 0.35 if journey else 0.6
         size = float(np.clip(3000 / max(1, len(valence)), 8, 40))
-        axes.scatter(valence, arousal, s=size, color="0.4", alpha=0.6, linewidths=0)
+        axes.scatter(valence, arousal, s=size, color="0.4", alpha=alpha, linewidths=0)
     else:
         counts = axes.hexbin(
             valence,
