@@ -36,8 +36,8 @@ def read_curve(folder: Path, part: str, row: Mapping[str, Any]) -> Curve:
         curves = parquet.read_table(folder / "curves" / part, columns=list(VALUES))
     except (OSError, ValueError, pa.ArrowInvalid):
         raise InputError(
-            f"{row['path']}: its curve is not where it was; the library has been scanned since: "
-            "open it again"
+            f"{row['path']}: its curve is not where it was; the library has changed since: "
+            "start the server again"
         ) from None
     curves = curves.slice(counts[:found].sum(), counts[found])
     values = {name: curves[name].to_numpy().astype(np.float64) for name in VALUES}

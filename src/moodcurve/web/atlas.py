@@ -40,7 +40,7 @@ CONDITION = 500  # characters
 JOURNEY = 40  # songs of one; planning takes up to 25 MB each
 
 _TOLD = ("title", "artist", "album", "seconds", "valence", "arousal", "mood")
-_ROW = "row"  # a column of the songs in memory: their keys
+_KEY = "key"  # a column of the songs in memory: their rows
 
 Rows = NDArray[np.intp]
 
@@ -56,7 +56,7 @@ class Atlas:
         songs = songs.take(_last_of_each(songs["path"])).combine_chunks()
         self._parts = songs[FILE].combine_chunks().dictionary_encode()
         self._songs = songs.drop_columns([FILE]).append_column(
-            _ROW, pa.array(np.arange(songs.num_rows))
+            _KEY, pa.array(np.arange(songs.num_rows))
         )
         self._points = np.array([songs[name].to_numpy() for name in ("valence", "arousal")])
         self.rows = lru_cache(8)(self._rows)
@@ -86,10 +86,10 @@ class Atlas:
         if len(where) > CONDITION:
             raise InputError(f"longer than {CONDITION} characters; make it simpler")
         try:
-            held = dataset.dataset(self._songs).to_table([_ROW], filter=parse(where))
+            held = dataset.dataset(self._songs).to_table([_KEY], filter=parse(where))
         except pa.ArrowException as error:
             raise InputError(f"{where}: {str(error).splitlines()[0]}") from None
-        found: Rows = np.sort(held[_ROW].to_numpy())
+        found: Rows = np.sort(held[_KEY].to_numpy())
         return found
 
     def _within(self, where: str, box: Box) -> Rows:
@@ -97,7 +97,8 @@ class Atlas:
         valence, arousal = self._points[:, rows]
         inside = (valence >= box.left) & (valence <= box.right)
         inside &= (arousal >= box.low) & (arousal <= box.high)
-        return rows[inside]
+        found: Rows = rows[inside]
+        return found
 
     def view(self, where: str, box: Box) -> dict[str, Any]:
         """The songs in a rectangle, each or, of more than `DOTS`, how many in each of its cells.
@@ -124,8 +125,8 @@ class Atlas:
         keys = list(dict.fromkeys([by, "artist", "album", "path"]))
         orders = [(key, "ascending") for key in keys]
         orders[0] = (by, "descending" if order == "desc" else "ascending")
-        ordered = self._songs.select([*keys, _ROW]).take(rows).sort_by(orders)
-        return self._told(ordered[_ROW][:LISTED].to_numpy(), len(rows))
+        ordered = self._songs.select([*keys, _KEY]).take(rows).sort_by(orders)
+        return self._told(ordered[_KEY][:LISTED].to_numpy(), len(rows))
 
     def song(self, key: int) -> dict[str, Any]:
         """What the page shows of a song."""
@@ -201,7 +202,7 @@ class Atlas:
         return key
 
     def _told(self, rows: Sequence[int] | Rows, total: int | None = None) -> dict[str, Any]:
-        found = self._songs.select(["path", *_TOLD, _ROW]).take(rows)
+        found = self._songs.select(["path", *_TOLD, _KEY]).take(rows)
         songs = []
         for row in found.to_pylist():
             path = row.pop("path")

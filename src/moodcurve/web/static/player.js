@@ -70,8 +70,13 @@ export function createPlayer({ onTime, onState, onSilent }) {
       state();
     },
 
-    // The waveform of what is open. A superseded load is no failure: another song was opened.
-    draw: (peaks) => wave.load(audio.getAttribute("src") ?? "", [peaks], duration).catch(() => undefined),
+    // The waveform of what is open, if it has one. A superseded load is no failure: another song
+    // was opened.
+    draw(peaks) {
+      $("wave").hidden = !peaks.length;
+      if (!peaks.length) return;
+      wave.load(audio.getAttribute("src") ?? "", [peaks], duration).catch(() => undefined);
+    },
 
     seek(to) {
       silent = Math.max(0, Math.min(duration, to));

@@ -1,0 +1,198 @@
+// The library beside its map: conditions, lists of songs, journeys; each list is also a playlist.
+
+import { clock, number } from "./curve.js";
+import { $, complain, element, save, say } from "./elements.js";
+import { createMap } from "./map.js";
+import * as server from "./server.js";
+
+const KEPT = 500; // descriptions of songs
+
+const count = (songs) => (songs === 1 ? "1 song" : `${songs.toLocaleString("en")} songs`);
+const named = ({ artist, title }) => (artist ? `${artist} – ${title}` : title);
+const values = ({ valence, arousal, mood }) => `${number(valence)}, ${number(arousal)}${mood ? ` · ${mood}` : ""}`;
+
+// onOpen(key, name): a song is to be seen and heard.
+export function createLibrary({ name, onOpen }) {
+  const known = new Map(); // what is known of songs, by key
+  let where = "";
+  let wanted = null; // the view to be asked for next
+  let asking = false;
+  let list = null; // {title, keys, again}: what is listed, and how it is asked for anew
+  let open = null;
+  let chosen = null; // the song that was pressed last
+
+  const map = createMap({
+    say,
+    onView(box) {
+      wanted = box;
+      ask();
+    },
+    onOpen: choose,
+    onSelect: (box) => showRegion(box, "In the rectangle"),
+    describe: async (key) => {
+      try {
+        const song = await about(key);
+        return `${named(song)} · ${values(song)}`;
+      } catch (error) {
+        return error.message;
+      }
+    },
+  });
+
+  async function about(key) {
+    if (!known.has(key)) remember(await server.librarySong(key));
+    return known.get(key);
+  }
+
+  function remember(song) {
+    known.set(song.key, song);
+    if (known.size > KEPT) known.delete(known.keys().next().value);
+  }
+
+  async function choose(key) {
+    chosen = key;
+    await tried(null, async () => onOpen(key, named(await about(key))));
+  }
+
+  // What a form or button does: it waits, and what goes wrong is said.
+  async function tried(button, act) {
+    if (button) button.disabled = true;
+    try {
+      await act();
+      complain("library", "");
+      return true;
+    } catch (error) {
+      complain("library", error.message);
+      return false;
+    } finally {
+      if (button) button.disabled = false;
+    }
+  }
+
+  // One view is asked for at a time, and then the newest.
+  async function ask() {
+    if (asking) return;
+    asking = true;
+    for (let box; (box = wanted); ) {
+      wanted = null;
+      await tried(null, async () => showMap(box, await server.libraryMap(where, box)));
+    }
+    asking = false;
+  }
+
+  function showMap(box, answer) {
+    map.show({ box, ...answer });
+    $("library-told").textContent = `${count(answer.within)} in view` +
+      (where ? `, of ${answer.held.toLocaleString("en")} where ${where}` : "") +
+      (answer.counts ? "; darker: more of them. Zoom in for single songs." : ".");
+  }
+
+  // --- lists
+
+  function show(title, { songs, total, ...way }, again = null, line = "") {
+    list = { title, keys: songs.map(({ key }) => key), again };
+    songs.slice(0, KEPT).forEach(remember);
+    map.mark(songs, way.places ? way : null);
+    $("listed").hidden = false;
+    $("listed-title").textContent = title;
+    const hours = clock(songs.reduce((sum, { seconds }) => sum + seconds, 0));
+    const most = songs.length < total ? `the first ${songs.length.toLocaleString("en")} of ` : "";
+    $("listed-told").textContent = line || `${most}${count(total)}, ${hours}`;
+    $("listed-sort").hidden = !again;
+    $("listed-save").disabled = !songs.length;
+    $("listed-songs").replaceChildren(...songs.map((song) => {
+      const button = element("button", { type: "button", className: "quiet" },
+        element("span", { textContent: named(song) }),
+        element("span", { className: "muted", textContent: `${values(song)} · ${clock(song.seconds)}` }));
+      button.onclick = () => choose(song.key);
+      button.dataset.key = song.key;
+      button.ariaCurrent = String(song.key === open);
+      return element("li", {}, button);
+    }));
+    $("listed-songs").scrollTop = 0;
+    say(`${title}: ${$("listed-told").textContent}`);
+  }
+
+  function showRegion(box, title) {
+    const again = (button) => tried(button, async () =>
+      show(title, await server.librarySongs(where, box, $("sort").value), again));
+    return again($("list-view"));
+  }
+
+  const mood = ([valence, arousal]) => `${valence.toFixed(2)},${arousal.toFixed(2)}`;
+  for (const end of ["from", "to"]) {
+    $(`pick-${end}`).onclick = () => {
+      say("Point at a place of the map, or move the cross there and press Enter");
+      map.pick((point) => {
+        $(`journey-${end}`).value = mood(point);
+        $(`journey-${end}`).focus({ preventScroll: true });
+      });
+    };
+  }
+
+  $("journey").onsubmit = (event) => {
+    event.preventDefault();
+    const [from, to, minutes] = ["from", "to", "minutes"].map((name) => $(`journey-${name}`).value);
+    tried($("journey-make"), async () => {
+      const way = await server.libraryJourney(where, from, to, minutes);
+      show(`From ${from} to ${to}`, way, null, way.line);
+    });
+  };
+
+  $("conditions").onsubmit = async (event) => {
+    event.preventDefault();
+    const before = where;
+    where = $("where").value.trim();
+    const right = await tried($("filter"), async () => {
+      const box = map.box();
+      showMap(box, await server.libraryMap(where, box));
+    });
+    if (!right) where = before;
+    $("where").ariaInvalid = String(!right);
+    if (right && list?.again) list.again(null);
+  };
+
+  $("sort").onchange = () => list?.again?.(null);
+  $("list-view").onclick = () => showRegion(map.box(), "In view");
+  $("listed-close").onclick = () => {
+    list = null;
+    $("listed").hidden = true;
+    map.mark([]);
+    $("list-view").focus();
+  };
+  $("listed-save").onclick = () => tried($("listed-save"), async () => {
+    const { title, keys } = list;
+    save(`${title.replace(/[\\/:*?"<>|]/g, "_")}.m3u8`, await server.playlist(title, keys));
+  });
+  $("like").onclick = () => tried($("like"), async () => {
+    const song = await about(open);
+    show(`Like ${named(song)}`, await server.libraryLike(where, song.key));
+    $("listed").scrollIntoView({ block: "nearest" });
+  });
+
+  async function begin() {
+    document.body.classList.add("has-library");
+    $("library-name").textContent = name;
+    await tried(null, async () => {
+      const { songs, notes } = await server.library();
+      $("library-notes").textContent = [count(songs), ...notes].join("; ");
+      map.begin();
+    });
+  }
+  begin();
+
+  return {
+    redraw: map.draw,
+
+    // The song that is seen and heard; `key` is null where it is not of the library.
+    open(key) {
+      open = key ?? null;
+      $("like").hidden = open === null;
+      for (const button of $("listed-songs").querySelectorAll("button")) {
+        button.ariaCurrent = String(button.dataset.key === String(open));
+      }
+      map.open(open);
+      if (open !== null && open === chosen) $("title").scrollIntoView({ block: "nearest" });
+    },
+  };
+}

@@ -1,0 +1,391 @@
+// The map of a library: songs in the plane as dots, or how many there are; moved, zoomed, pointed at.
+
+import { number } from "./curve.js";
+import { $, colour } from "./elements.js";
+
+const WHOLE = 2.16; // across and up, of the plane and a margin
+const CLOSEST = 0.005;
+const NEAR = 14; // pixels within which a dot is meant
+const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
+const QUADRANTS = [["sad", "calm"], ["tense", "joyful"]]; // [arousal > 0][valence > 0]
+const WORDS = [["sad, gloomy", "calm, content"], ["tense, angry", "joyful, excited"]];
+const FONT = "12px system-ui, sans-serif";
+
+// onView(box): what is seen has changed. onOpen(key): a song was chosen. onSelect(box): a rectangle
+// was. describe(key): a promise of what to say of a song.
+export function createMap({ onView, onOpen, onSelect, describe, say }) {
+  const canvas = $("map");
+  const tip = $("map-tip");
+  const context = canvas.getContext("2d");
+  let size = 0; // pixels, across and up
+  let view = { v: 0, a: 0, span: WHOLE };
+  let shown = null; // the answer that is drawn: {box, dots} or {box, cells, counts}
+  let listed = []; // songs of the list
+  let journey = null;
+  let current = null; // key of the song that is open
+  let drag = null; // {x, y, to: {x, y}, from: view, selects}
+  let picking = null; // whom the next place is for
+  let keyed = false; // whether keys were used last: a cross says where
+  let told = null; // what is told, so that an answer that comes late is not
+
+  const box = (of = view) => ({
+    left: of.v - of.span / 2, right: of.v + of.span / 2, low: of.a - of.span / 2, high: of.a + of.span / 2,
+  });
+  const x = (valence) => ((valence - view.v) / view.span + 0.5) * size;
+  const y = (arousal) => (0.5 - (arousal - view.a) / view.span) * size;
+  const pointAt = (place) => ({
+    v: view.v + (place.x / size - 0.5) * view.span,
+    a: view.a + (0.5 - place.y / size) * view.span,
+  });
+  const middle = () => ({ x: size / 2, y: size / 2 });
+
+  // --- drawn
+
+  function drawPlane() {
+    context.fillStyle = colour("raised");
+    context.fillRect(0, 0, size, size);
+    context.font = FONT;
+    for (const [up, row] of QUADRANTS.entries()) {
+      for (const [right, name] of row.entries()) {
+        const [left, top] = [x(right ? 0 : -1), y(up ? 1 : 0)];
+        context.fillStyle = colour(name);
+        context.fillRect(left, top, x(right ? 1 : 0) - left, y(up ? 0 : -1) - top);
+      }
+    }
+    context.strokeStyle = colour("edge");
+    context.lineWidth = 1;
+    line([[-1, 0], [1, 0]]);
+    line([[0, -1], [0, 1]]);
+  }
+
+  function drawWords() {
+    context.fillStyle = colour("ink");
+    context.font = FONT;
+    for (const [up, row] of WORDS.entries()) {
+      for (const [right, words] of row.entries()) {
+        context.textAlign = right ? "right" : "left";
+        const left = right ? Math.min(size - 6, x(0.97)) : Math.max(6, x(-0.97));
+        const top = up ? Math.max(16, y(0.97) + 12) : Math.min(size - 8, y(-0.97) - 6);
+        write(words, left, top);
+      }
+    }
+    context.textAlign = "center";
+    context.fillStyle = colour("muted");
+    const { left, right, low, high } = box();
+    const digits = view.span < 0.1 ? 3 : 2;
+    const reach = (from, to) => (view.span < WHOLE ? `${from.toFixed(digits)} to ${to.toFixed(digits)} ` : "");
+    write(`valence ${reach(left, right)}→`, size / 2, size - 5);
+    context.save();
+    context.translate(12, size / 2);
+    context.rotate(-Math.PI / 2);
+    write(`arousal ${reach(low, high)}→`, 0, 0);
+    context.restore();
+  }
+
+  // Text that is read over dots as well.
+  function write(text, left, top) {
+    context.strokeStyle = colour("raised");
+    context.lineWidth = 4;
+    context.lineJoin = "round";
+    context.strokeText(text, left, top);
+    context.fillText(text, left, top);
+  }
+
+  function line(points) {
+    context.beginPath();
+    for (const [valence, arousal] of points) context.lineTo(x(valence), y(arousal));
+    context.stroke();
+  }
+
+  function dot(valence, arousal, radius) {
+    context.beginPath();
+    context.arc(x(valence), y(arousal), radius, 0, 2 * Math.PI);
+    context.fill();
+  }
+
+  function drawSongs() {
+    if (!shown) return;
+    const strength = listed.length ? 0.5 : 1; // so that what is listed stands out
+    context.fillStyle = colour("ink");
+    if (shown.counts) {
+      const { cells, counts, box: of } = shown;
+      const most = Math.log1p(Math.max(...counts));
+      const [across, up] = [(of.right - of.left) / cells, (of.high - of.low) / cells];
+      for (let k = 0; k < counts.length; k++) {
+        if (!counts[k]) continue;
+        const left = x(of.left + (k % cells) * across);
+        const top = y(of.low + (Math.floor(k / cells) + 1) * up);
+        context.globalAlpha = strength * (0.1 + 0.75 * (Math.log1p(counts[k]) / most));
+        context.fillRect(left, top, (across / view.span) * size, (up / view.span) * size);
+      }
+    } else {
+      context.globalAlpha = 0.5 * strength;
+      const { valence, arousal } = shown.dots;
+      for (let k = 0; k < valence.length; k++) dot(valence[k], arousal[k], 3);
+    }
+    context.globalAlpha = 1;
+  }
+
+  function drawListed() {
+    context.fillStyle = colour("valence");
+    if (!journey) for (const { valence, arousal } of listed) dot(valence, arousal, 3.5);
+    const open = listed.find(({ key }) => key === current) ?? at(current);
+    if (!open) return;
+    context.strokeStyle = colour("arousal");
+    context.lineWidth = 3;
+    context.beginPath();
+    context.arc(x(open.valence), y(open.arousal), 8, 0, 2 * Math.PI);
+    context.stroke();
+  }
+
+  // A journey: the way it was to take, each song from its beginning to its end, the steps between.
+  function drawJourney() {
+    if (!journey) return;
+    context.lineCap = "round";
+    context.strokeStyle = colour("valence");
+    context.globalAlpha = 0.3;
+    context.lineWidth = 8;
+    line(journey.places);
+    context.globalAlpha = 1;
+    context.lineWidth = 1;
+    context.strokeStyle = colour("ink");
+    context.setLineDash([2, 4]);
+    journey.ends.slice(1).forEach(([start], k) => line([journey.ends[k][1], start]));
+    context.setLineDash([]);
+    context.textAlign = "left";
+    context.font = `bold ${FONT}`;
+    journey.ends.forEach(([start, end], k) => {
+      context.strokeStyle = context.fillStyle = colour("arousal");
+      context.lineWidth = 2;
+      line([start, end]);
+      dot(...start, 4);
+      context.fillStyle = colour("ink");
+      write(k + 1, x(start[0]) + 6, y(start[1]) - 6);
+    });
+  }
+
+  function drawHand() {
+    context.strokeStyle = colour("ink");
+    context.lineWidth = 1.5;
+    if (drag?.selects) {
+      const { x: left, y: top, to } = drag;
+      context.strokeRect(left, top, to.x - left, to.y - top);
+    }
+    if (!keyed || document.activeElement !== canvas) return;
+    context.beginPath();
+    for (const [dx, dy] of Object.values(STEPS)) {
+      context.moveTo(size / 2 + 5 * dx, size / 2 + 5 * dy);
+      context.lineTo(size / 2 + 14 * dx, size / 2 + 14 * dy);
+    }
+    context.stroke();
+  }
+
+  let asked = false;
+  function draw() {
+    if (asked) return;
+    asked = true;
+    requestAnimationFrame(() => {
+      asked = false;
+      for (const part of [drawPlane, drawSongs, drawListed, drawJourney, drawWords, drawHand]) part();
+    });
+  }
+
+  // --- looked up
+
+  function at(key) {
+    const k = shown?.dots?.keys.indexOf(key) ?? -1;
+    return k < 0 ? null : { key, valence: shown.dots.valence[k], arousal: shown.dots.arousal[k] };
+  }
+
+  // The key of the dot nearest to a place; null where none is near.
+  function nearest(place, within = NEAR) {
+    let [found, least] = [null, within];
+    const look = (key, valence, arousal) => {
+      const far = Math.hypot(x(valence) - place.x, y(arousal) - place.y);
+      if (far <= least) [found, least] = [key, far];
+    };
+    for (const { key, valence, arousal } of listed) look(key, valence, arousal);
+    const { keys = [], valence, arousal } = shown?.dots ?? {};
+    for (let k = 0; k < keys.length; k++) look(keys[k], valence[k], arousal[k]);
+    return found;
+  }
+
+  function countAt(place) {
+    if (!shown?.counts) return 0;
+    const { cells, counts, box: of } = shown;
+    const { v, a } = pointAt(place);
+    const across = Math.floor(((v - of.left) / (of.right - of.left)) * cells);
+    const up = Math.floor(((a - of.low) / (of.high - of.low)) * cells);
+    return (across >= 0 && across < cells && counts[up * cells + across]) || 0;
+  }
+
+  async function tell(place, within, aloud) {
+    const key = nearest(place, within);
+    const count = key === null ? countAt(place) : 0;
+    if (told === (key ?? `${count}`) && !aloud) return putTip(place);
+    told = key ?? `${count}`;
+    const { v, a } = pointAt(place);
+    let text = count ? `${count.toLocaleString("en")} songs around ${number(v)}, ${number(a)}` : "";
+    const mine = told;
+    if (key !== null) text = await describe(key);
+    if (told !== mine) return;
+    tip.textContent = text;
+    putTip(place);
+    if (aloud) say(text || "No song here");
+  }
+
+  function putTip(place) {
+    tip.hidden = !tip.textContent;
+    const left = Math.min(place.x + 12, size - tip.offsetWidth - 4);
+    const above = place.y + 20 + tip.offsetHeight > size;
+    const top = above ? place.y - tip.offsetHeight - 8 : place.y + 16;
+    tip.style.transform = `translate(${Math.max(4, left)}px, ${top}px)`;
+  }
+
+  function untell() {
+    told = null;
+    tip.textContent = "";
+    tip.hidden = true;
+  }
+
+  // --- moved
+
+  function see(next) {
+    const span = Math.min(WHOLE, Math.max(CLOSEST, next.span));
+    const most = (WHOLE - span) / 2;
+    const held = (value) => Math.max(-most, Math.min(most, value));
+    view = { v: held(next.v), a: held(next.a), span };
+    $("map-out").disabled = $("map-whole").disabled = span >= WHOLE;
+    untell();
+    draw();
+    onView(box());
+  }
+
+  // The point under `place` stays where it is.
+  function zoom(factor, place = middle()) {
+    const { v, a } = pointAt(place);
+    const span = Math.min(WHOLE, Math.max(CLOSEST, view.span / factor));
+    const share = span / view.span;
+    see({ v: v + (view.v - v) * share, a: a + (view.a - a) * share, span });
+  }
+
+  function choose(place, within) {
+    if (picking) {
+      const { v, a } = pointAt(place);
+      const clip = (value) => Math.max(-1, Math.min(1, value));
+      picking([clip(v), clip(a)]);
+      return stopPicking();
+    }
+    const key = nearest(place, within);
+    if (key !== null) onOpen(key);
+    else if (countAt(place)) zoom(2, place);
+  }
+
+  function stopPicking() {
+    picking = null;
+    canvas.classList.remove("picks");
+  }
+
+  const placeOf = (event) => {
+    const { left, top } = canvas.getBoundingClientRect();
+    return { x: event.clientX - left, y: event.clientY - top };
+  };
+
+  canvas.addEventListener("pointerdown", (event) => {
+    if (event.button !== 0) return;
+    canvas.setPointerCapture(event.pointerId);
+    keyed = false;
+    const selects = !picking && ($("map-selects").checked || event.shiftKey);
+    drag = { ...placeOf(event), to: placeOf(event), from: view, selects, moved: false };
+  });
+  canvas.addEventListener("pointermove", (event) => {
+    const place = placeOf(event);
+    if (!drag) return tell(place);
+    drag.to = place;
+    drag.moved ||= Math.hypot(place.x - drag.x, place.y - drag.y) > 4;
+    if (drag.selects) draw();
+    else if (drag.moved) {
+      const { v, a, span } = drag.from;
+      see({ v: v - ((place.x - drag.x) / size) * span, a: a + ((place.y - drag.y) / size) * span, span });
+    }
+  });
+  canvas.addEventListener("pointerup", () => {
+    const done = drag;
+    drag = null;
+    draw();
+    if (!done) return;
+    if (!done.moved) return choose(done);
+    if (!done.selects) return;
+    const [one, other] = [pointAt(done), pointAt(done.to)];
+    onSelect({
+      left: Math.min(one.v, other.v), right: Math.max(one.v, other.v),
+      low: Math.min(one.a, other.a), high: Math.max(one.a, other.a),
+    });
+  });
+  canvas.addEventListener("pointercancel", () => ((drag = null), draw()));
+  canvas.addEventListener("pointerleave", untell);
+  canvas.addEventListener("wheel", (event) => {
+    if (!event.ctrlKey) return; // a plain wheel scrolls the page
+    event.preventDefault();
+    zoom(event.deltaY < 0 ? 1.25 : 0.8, placeOf(event));
+  }, { passive: false });
+
+  canvas.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const step = STEPS[event.key];
+    const { v, a, span } = view;
+    const far = span * (event.shiftKey ? 0.02 : 0.1);
+    const act = step ? () => see({ v: v + far * step[0], a: a + far * step[1], span }) : {
+      "+": () => zoom(2),
+      "-": () => zoom(0.5),
+      0: () => see({ v: 0, a: 0, span: WHOLE }),
+      Enter: () => choose(middle(), 3 * NEAR),
+      Escape: stopPicking,
+    }[event.key];
+    if (!act) return;
+    event.preventDefault();
+    keyed = true;
+    act();
+  });
+  for (const kind of ["focus", "blur"]) canvas.addEventListener(kind, draw);
+
+  $("map-in").onclick = () => zoom(2);
+  $("map-out").onclick = () => zoom(0.5);
+  $("map-whole").onclick = () => see({ v: 0, a: 0, span: WHOLE });
+  new ResizeObserver(() => {
+    size = canvas.clientWidth;
+    canvas.width = canvas.height = Math.round(size * devicePixelRatio);
+    context.setTransform(devicePixelRatio, 0, 0, devicePixelRatio, 0, 0);
+    draw();
+  }).observe(canvas);
+
+  return {
+    draw,
+    box,
+    begin: () => see(view),
+
+    show(answer) {
+      shown = answer;
+      draw();
+      if (keyed && document.activeElement === canvas) tell(middle(), 3 * NEAR, true);
+    },
+
+    // The songs of the list, and the journey that they make.
+    mark(songs, way = null) {
+      [listed, journey] = [songs, way];
+      draw();
+    },
+
+    open(key) {
+      current = key;
+      draw();
+    },
+
+    // The next place that is pointed at is `take`'s.
+    pick(take) {
+      picking = take;
+      canvas.classList.add("picks");
+      canvas.focus({ preventScroll: true });
+    },
+  };
+}
