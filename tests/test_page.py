@@ -181,6 +181,7 @@ def test_a_dropped_song_is_seen_and_heard(open_page, curve, size):
     page = open_page(size)
     drawn = page.get_by_test_id("curve")
     assert drawn.count() == 1
+    assert page.get_by_test_id("map").is_hidden()  # there is no library
     for dimension, colour in (("valence", "#0072B2"), ("arousal", "#D55E00")):
         assert pixels(page, f"#lane-{dimension} canvas", colour) > 200
     assert "1:14" in page.get_by_test_id("summary").inner_text()
@@ -355,9 +356,15 @@ def drop(page, file: Path) -> None:
 
 
 def test_every_control_is_reached_by_tab_and_shows_it(open_page):
-    page = open_page()
+    reached = reached_by_tab(open_page(), 60)
+    assert {"files", "mode", "play", "zoom-in", "playhead", "download-csv"} <= reached.keys()
+    assert [name for name, seen in reached.items() if not seen] == []
+
+
+def reached_by_tab(page, presses: int) -> dict[str, bool]:
+    """The controls that get the focus, and whether each shows it."""
     reached = {}
-    for _ in range(60):
+    for _ in range(presses):
         page.keyboard.press("Tab")
         reached |= page.evaluate(
             """() => {
@@ -370,8 +377,7 @@ def test_every_control_is_reached_by_tab_and_shows_it(open_page):
               return { [at.id || at.name || at.dataset.testid || at.className]: seen };
             }"""
         )
-    assert {"files", "mode", "play", "zoom-in", "playhead", "download-csv"} <= reached.keys()
-    assert [name for name, seen in reached.items() if not seen] == []
+    return reached
 
 
 def test_a_full_queue_is_waited_for(open_page, second):

@@ -2,12 +2,11 @@
 
 import { clock, number } from "./curve.js";
 import { $, complain, element, save, say } from "./elements.js";
-import { createMap } from "./map.js";
+import { createMap, songs as count } from "./map.js";
 import * as server from "./server.js";
 
 const KEPT = 500; // descriptions of songs
 
-const count = (songs) => (songs === 1 ? "1 song" : `${songs.toLocaleString("en")} songs`);
 const named = ({ artist, title }) => (artist ? `${artist} – ${title}` : title);
 const values = ({ valence, arousal, mood }) => `${number(valence)}, ${number(arousal)}${mood ? ` · ${mood}` : ""}`;
 
@@ -28,7 +27,7 @@ export function createLibrary({ name, onOpen }) {
       ask();
     },
     onOpen: choose,
-    onSelect: (box) => showRegion(box, "In the rectangle"),
+    onSelect: (box) => showRegion(box, "In the rectangle", box),
     describe: async (key) => {
       try {
         const song = await about(key);
@@ -51,21 +50,26 @@ export function createLibrary({ name, onOpen }) {
 
   async function choose(key) {
     chosen = key;
-    await tried(null, async () => onOpen(key, named(await about(key))));
+    await saying("library", async () => onOpen(key, named(await about(key))));
   }
 
-  // What a form or button does: it waits, and what goes wrong is said.
+  // What a form or button does, once at a time; what goes wrong is said.
   async function tried(button, act) {
-    if (button) button.disabled = true;
+    if (button.ariaBusy === "true") return false;
+    button.ariaBusy = "true";
+    const right = await saying("library", act);
+    button.ariaBusy = "false";
+    return right;
+  }
+
+  async function saying(subject, act) {
     try {
       await act();
-      complain("library", "");
+      complain(subject, "");
       return true;
     } catch (error) {
-      complain("library", error.message);
+      complain(subject, error.message);
       return false;
-    } finally {
-      if (button) button.disabled = false;
     }
   }
 
@@ -75,7 +79,7 @@ export function createLibrary({ name, onOpen }) {
     asking = true;
     for (let box; (box = wanted); ) {
       wanted = null;
-      await tried(null, async () => showMap(box, await server.libraryMap(where, box)));
+      await saying("map", async () => showMap(box, await server.libraryMap(where, box)));
     }
     asking = false;
   }
@@ -92,7 +96,7 @@ export function createLibrary({ name, onOpen }) {
   function show(title, { songs, total, ...way }, again = null, line = "") {
     list = { title, keys: songs.map(({ key }) => key), again };
     songs.slice(0, KEPT).forEach(remember);
-    map.mark(songs, way.places ? way : null);
+    map.mark(songs, way.places ? way : null, way.box);
     $("listed").hidden = false;
     $("listed-title").textContent = title;
     const hours = clock(songs.reduce((sum, { seconds }) => sum + seconds, 0));
@@ -113,10 +117,13 @@ export function createLibrary({ name, onOpen }) {
     say(`${title}: ${$("listed-told").textContent}`);
   }
 
-  function showRegion(box, title) {
-    const again = (button) => tried(button, async () =>
-      show(title, await server.librarySongs(where, box, $("sort").value), again));
-    return again($("list-view"));
+  // `outlined`: the box, if it is to be seen on the map.
+  function showRegion(box, title, outlined = null) {
+    const again = () => tried($("list-view"), async () => {
+      const answer = await server.librarySongs(where, box, $("sort").value);
+      show(title, { ...answer, box: outlined }, again);
+    });
+    return again();
   }
 
   const mood = ([valence, arousal]) => `${valence.toFixed(2)},${arousal.toFixed(2)}`;
@@ -149,10 +156,10 @@ export function createLibrary({ name, onOpen }) {
     });
     if (!right) where = before;
     $("where").ariaInvalid = String(!right);
-    if (right && list?.again) list.again(null);
+    if (right && list?.again) list.again();
   };
 
-  $("sort").onchange = () => list?.again?.(null);
+  $("sort").onchange = () => list?.again?.();
   $("list-view").onclick = () => showRegion(map.box(), "In view");
   $("listed-close").onclick = () => {
     list = null;
@@ -173,7 +180,7 @@ export function createLibrary({ name, onOpen }) {
   async function begin() {
     document.body.classList.add("has-library");
     $("library-name").textContent = name;
-    await tried(null, async () => {
+    await saying("map", async () => {
       const { songs, notes } = await server.library();
       $("library-notes").textContent = [count(songs), ...notes].join("; ");
       map.begin();
@@ -184,15 +191,17 @@ export function createLibrary({ name, onOpen }) {
   return {
     redraw: map.draw,
 
-    // The song that is seen and heard; `key` is null where it is not of the library.
-    open(key) {
-      open = key ?? null;
+    // The song that is seen and heard; without a key it is none of the library.
+    open(key = null) {
+      open = key;
       $("like").hidden = open === null;
       for (const button of $("listed-songs").querySelectorAll("button")) {
         button.ariaCurrent = String(button.dataset.key === String(open));
       }
-      map.open(open);
-      if (open !== null && open === chosen) $("title").scrollIntoView({ block: "nearest" });
+      map.open(null);
+      if (open === null) return;
+      about(open).then((song) => song.key === open && map.open(song), (error) => complain("library", error.message));
+      if (open === chosen) $("title").scrollIntoView({ block: "nearest" });
     },
   };
 }

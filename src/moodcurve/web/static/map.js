@@ -11,6 +11,8 @@ const QUADRANTS = [["sad", "calm"], ["tense", "joyful"]]; // [arousal > 0][valen
 const WORDS = [["sad, gloomy", "calm, content"], ["tense, angry", "joyful, excited"]];
 const FONT = "12px system-ui, sans-serif";
 
+export const songs = (count) => (count === 1 ? "1 song" : `${count.toLocaleString("en")} songs`);
+
 // onView(box): what is seen has changed. onOpen(key): a song was chosen. onSelect(box): a rectangle
 // was. describe(key): a promise of what to say of a song.
 export function createMap({ onView, onOpen, onSelect, describe, say }) {
@@ -21,8 +23,9 @@ export function createMap({ onView, onOpen, onSelect, describe, say }) {
   let view = { v: 0, a: 0, span: WHOLE };
   let shown = null; // the answer that is drawn: {box, dots} or {box, cells, counts}
   let listed = []; // songs of the list
-  let journey = null;
-  let current = null; // key of the song that is open
+  let journey = null; // that they make
+  let region = null; // the box that they are from
+  let current = null; // the song that is open
   let drag = null; // {x, y, to: {x, y}, from: view, selects}
   let picking = null; // whom the next place is for
   let keyed = false; // whether keys were used last: a cross says where
@@ -129,12 +132,17 @@ export function createMap({ onView, onOpen, onSelect, describe, say }) {
   function drawListed() {
     context.fillStyle = colour("valence");
     if (!journey) for (const { valence, arousal } of listed) dot(valence, arousal, 3.5);
-    const open = listed.find(({ key }) => key === current) ?? at(current);
-    if (!open) return;
+    if (region) {
+      context.strokeStyle = colour("valence");
+      context.lineWidth = 1.5;
+      const { left, right, low, high } = region;
+      context.strokeRect(x(left), y(high), x(right) - x(left), y(low) - y(high));
+    }
+    if (!current) return;
     context.strokeStyle = colour("arousal");
     context.lineWidth = 3;
     context.beginPath();
-    context.arc(x(open.valence), y(open.arousal), 8, 0, 2 * Math.PI);
+    context.arc(x(current.valence), y(current.arousal), 8, 0, 2 * Math.PI);
     context.stroke();
   }
 
@@ -192,11 +200,6 @@ export function createMap({ onView, onOpen, onSelect, describe, say }) {
 
   // --- looked up
 
-  function at(key) {
-    const k = shown?.dots?.keys.indexOf(key) ?? -1;
-    return k < 0 ? null : { key, valence: shown.dots.valence[k], arousal: shown.dots.arousal[k] };
-  }
-
   // The key of the dot nearest to a place; null where none is near.
   function nearest(place, within = NEAR) {
     let [found, least] = [null, within];
@@ -225,7 +228,7 @@ export function createMap({ onView, onOpen, onSelect, describe, say }) {
     if (told === (key ?? `${count}`) && !aloud) return putTip(place);
     told = key ?? `${count}`;
     const { v, a } = pointAt(place);
-    let text = count ? `${count.toLocaleString("en")} songs around ${number(v)}, ${number(a)}` : "";
+    let text = count ? `${songs(count)} around ${number(v)}, ${number(a)}` : "";
     const mine = told;
     if (key !== null) text = await describe(key);
     if (told !== mine) return;
@@ -370,14 +373,15 @@ export function createMap({ onView, onOpen, onSelect, describe, say }) {
       if (keyed && document.activeElement === canvas) tell(middle(), 3 * NEAR, true);
     },
 
-    // The songs of the list, and the journey that they make.
-    mark(songs, way = null) {
-      [listed, journey] = [songs, way];
+    // The songs of the list; the journey that they make, or the box that they are from, if any.
+    mark(songs, way = null, from = null) {
+      [listed, journey, region] = [songs, way, from];
       draw();
     },
 
-    open(key) {
-      current = key;
+    // The song that is open, or null.
+    open(song) {
+      current = song;
       draw();
     },
 

@@ -103,7 +103,7 @@ function showSong(song) {
   complain("sound", "");
   [open, other, shownRow] = [song, null, null];
   document.body.classList.toggle("has-open", Boolean(song));
-  library?.open(song?.library);
+  library?.open(song?.library ?? undefined);
   if (!song) {
     player.open(null, 1);
     return annotate.open(null);

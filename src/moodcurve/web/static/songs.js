@@ -26,7 +26,7 @@ export function createSongs({ limits, onCurve, onOpen, onForget }) {
   }
 
   function entry(song) {
-    const name = element("span", { className: "song-name", textContent: song.name, title: song.name });
+    const name = element("span", { className: "song-name" });
     const state = element("span", { className: "song-state" });
     const bar = element("progress", { hidden: true, ariaLabel: `Tracing ${song.name}` });
     const mini = document.createElementNS(SVG, "svg");
@@ -41,7 +41,7 @@ export function createSongs({ limits, onCurve, onOpen, onForget }) {
       type: "button", className: "quiet away", textContent: "×", ariaLabel: `Forget ${song.name}`,
     });
     away.onclick = () => forget(song);
-    return { item: element("li", {}, button, bar, again, away), state, bar, mini, button, again, away };
+    return { item: element("li", {}, button, bar, again, away), name, state, bar, mini, button, again, away };
   }
 
   function inWords(song) {
@@ -57,7 +57,8 @@ export function createSongs({ limits, onCurve, onOpen, onForget }) {
   }
 
   function show(song) {
-    const { item, state, bar, mini, button, again } = song.entry;
+    const { item, name, state, bar, mini, button, again } = song.entry;
+    name.textContent = name.title = song.name;
     item.dataset.state = song.state;
     state.textContent = inWords(song);
     bar.hidden = song.state !== "tracing";
@@ -168,7 +169,7 @@ export function createSongs({ limits, onCurve, onOpen, onForget }) {
   function hear({ id, name, state, seconds, error, library, plays }) {
     const song = songs.find((one) => one.id === id) ?? add({ id, name, state });
     if (song.curve) return;
-    Object.assign(song, { state, seconds, error, library, plays });
+    Object.assign(song, { name, state, seconds, error, library, plays });
     show(song);
     if (state === "failed") say(`${song.name}: ${error}`);
     if (state === "done") fetchCurve(song);
