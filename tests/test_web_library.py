@@ -86,8 +86,8 @@ def test_few_songs_are_told_each(client, table):
     found, expected = answer.json(), inside(table, SMALL)
     assert 0 < found["within"] == len(expected) <= atlas.DOTS
     assert found["dots"]["keys"] == expected.index.tolist()
-    np.testing.assert_allclose(found["dots"]["valence"], expected.valence, atol=5.1e-5)
-    np.testing.assert_allclose(found["dots"]["arousal"], expected.arousal, atol=5.1e-5)
+    np.testing.assert_allclose(found["dots"]["valence"], expected.valence, atol=5.1e-6)
+    np.testing.assert_allclose(found["dots"]["arousal"], expected.arousal, atol=5.1e-6)
 
 
 def test_a_condition_holds_on_the_map_and_in_the_list(client, table):
@@ -156,7 +156,7 @@ def test_a_song_is_named_without_its_path(client, table):
         song, row = get(client, f"/songs/{key}"), table.loc[key]
         assert song["title"] == (f"song {key}" if pandas.isna(row.title) else row.title)
         assert song["artist"] == (None if pandas.isna(row.artist) else row.artist)
-        assert song["valence"] == pytest.approx(row.valence, abs=5.1e-4)
+        assert song["valence"] == pytest.approx(row.valence, abs=5.1e-6)
         assert set(song) == {"key", *atlas._TOLD}
 
 
@@ -214,8 +214,8 @@ def test_a_journey_is_that_of_the_command(client, lib, table):
     assert [table.path[song["key"]] for song in answer["songs"]] == chosen["path"].to_pylist()
     np.testing.assert_allclose(answer["places"], expected.places, atol=1e-4)
     ends = np.array(answer["ends"])
-    np.testing.assert_allclose(ends[:, 0], songs.starts[expected.songs], atol=5.1e-5)
-    np.testing.assert_allclose(ends[:, 1], songs.ends[expected.songs], atol=5.1e-5)
+    np.testing.assert_allclose(ends[:, 0], songs.starts[expected.songs], atol=5.1e-6)
+    np.testing.assert_allclose(ends[:, 1], songs.ends[expected.songs], atol=5.1e-6)
     assert answer["line"] == journey.describe(expected, songs)
 
 

@@ -53,7 +53,7 @@ class Atlas:
         songs = read_songs(folder, [*COLUMNS, FILE], pc.field("error").is_null())
         if not songs.num_rows:
             raise InputError(f"{folder}: no songs in it yet; `moodcurve library scan` adds some")
-        songs = songs.take(_last_of_each(songs["path"])).combine_chunks()
+        songs = _each_once(songs).combine_chunks()
         self._parts = songs[FILE].combine_chunks().dictionary_encode()
         self._songs = songs.drop_columns([FILE]).append_column(
             _KEY, pa.array(np.arange(songs.num_rows))
@@ -149,8 +149,7 @@ class Atlas:
     def _shapes(self) -> like.Shapes:
         """Read when first asked for: they take more room than all the rest."""
         traced = pc.field("error").is_null()
-        songs = read_songs(self._folder, ["path", *like.COLUMNS], traced)
-        songs = songs.take(_last_of_each(songs["path"]))
+        songs = _each_once(read_songs(self._folder, ["path", *like.COLUMNS], traced))
         if not songs["path"].equals(self._songs["path"]):
             raise InputError("the library has changed since; start the server again")
         return like.shapes(songs)
@@ -206,7 +205,7 @@ class Atlas:
         songs = []
         for row in found.to_pylist():
             path = row.pop("path")
-            numbers = {name: round(row[name], 3) for name in ("seconds", "valence", "arousal")}
+            numbers = {name: round(row[name], 5) for name in ("seconds", "valence", "arousal")}
             songs.append({**row, **numbers, "title": row["title"] or Path(path).stem})
         return {"songs": songs, "total": len(songs) if total is None else total}
 
@@ -223,12 +222,12 @@ def scanning(folder: Path) -> bool:
     return False
 
 
-def _last_of_each(paths: pa.ChunkedArray) -> Rows:
-    """The rows of the last song of each path: for a moment of a scan there may be two."""
-    codes = paths.combine_chunks().dictionary_encode().indices.to_numpy()
+def _each_once(songs: pa.Table) -> pa.Table:
+    """The last row of each path: for a moment of a scan there may be two."""
+    codes = songs["path"].combine_chunks().dictionary_encode().indices.to_numpy()
     last = np.full(codes.max(initial=-1) + 1, -1)
     last[codes] = np.arange(len(codes))
-    return np.sort(last)
+    return songs if len(last) == len(codes) else songs.take(np.sort(last))
 
 
 def _cells(values: NDArray[np.float32], low: float, high: float) -> Rows:
@@ -238,7 +237,7 @@ def _cells(values: NDArray[np.float32], low: float, high: float) -> Rows:
 
 
 def _rounded(values: NDArray[Any]) -> list[Any]:
-    found: list[Any] = (np.round(values.astype(np.float64), 4) + 0.0).tolist()  # no minus zero
+    found: list[Any] = (np.round(values.astype(np.float64), 5) + 0.0).tolist()  # no minus zero
     return found
 
 

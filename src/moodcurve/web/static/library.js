@@ -16,6 +16,7 @@ export function createLibrary({ name, onOpen }) {
   let where = "";
   let wanted = null; // the view to be asked for next
   let asking = false;
+  let seen = ""; // what is in view, in words
   let list = null; // {title, keys, again}: what is listed, and how it is asked for anew
   let open = null;
   let chosen = null; // the song that was pressed last
@@ -86,9 +87,10 @@ export function createLibrary({ name, onOpen }) {
 
   function showMap(box, answer) {
     map.show({ box, ...answer });
-    $("library-told").textContent = `${count(answer.within)} in view` +
+    seen = `${count(answer.within)} in view` +
       (where ? `, of ${answer.held.toLocaleString("en")} where ${where}` : "") +
       (answer.counts ? "; darker: more of them. Zoom in for single songs." : ".");
+    $("library-told").textContent = seen;
   }
 
   // --- lists
@@ -129,8 +131,11 @@ export function createLibrary({ name, onOpen }) {
   const mood = ([valence, arousal]) => `${valence.toFixed(2)},${arousal.toFixed(2)}`;
   for (const end of ["from", "to"]) {
     $(`pick-${end}`).onclick = () => {
-      say("Point at a place of the map, or move the cross there and press Enter");
+      const how = "Point at a place of the map, or move the cross there with the arrow keys and press Enter.";
+      $("library-told").textContent = how;
+      say(how);
       map.pick((point) => {
+        $("library-told").textContent = seen;
         $(`journey-${end}`).value = mood(point);
         $(`journey-${end}`).focus({ preventScroll: true });
       });

@@ -116,10 +116,11 @@ export function createMap({ onView, onOpen, onSelect, describe, say }) {
       const [across, up] = [(of.right - of.left) / cells, (of.high - of.low) / cells];
       for (let k = 0; k < counts.length; k++) {
         if (!counts[k]) continue;
-        const left = x(of.left + (k % cells) * across);
-        const top = y(of.low + (Math.floor(k / cells) + 1) * up);
-        context.globalAlpha = strength * (0.1 + 0.75 * (Math.log1p(counts[k]) / most));
-        context.fillRect(left, top, (across / view.span) * size, (up / view.span) * size);
+        const [column, row] = [k % cells, Math.floor(k / cells)];
+        const [left, right] = [column, column + 1].map((edge) => Math.round(x(of.left + edge * across)));
+        const [bottom, top] = [row, row + 1].map((edge) => Math.round(y(of.low + edge * up)));
+        context.globalAlpha = strength * (0.1 + 0.65 * (Math.log1p(counts[k]) / most));
+        context.fillRect(left, top, right - left, bottom - top);
       }
     } else {
       context.globalAlpha = 0.5 * strength;
@@ -298,6 +299,7 @@ export function createMap({ onView, onOpen, onSelect, describe, say }) {
     if (event.button !== 0) return;
     canvas.setPointerCapture(event.pointerId);
     keyed = false;
+    untell();
     const selects = !picking && ($("map-selects").checked || event.shiftKey);
     drag = { ...placeOf(event), to: placeOf(event), from: view, selects, moved: false };
   });
