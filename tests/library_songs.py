@@ -135,10 +135,10 @@ def made_up_library(lib, count, part=1000):
     return entries
 
 
-def many_songs(lib, count, song=None):
-    """A library of so many made-up songs, at once; with `song`, a file, as the last of them."""
+def many_songs(lib, count, *more, model="made-up"):
+    """A library of so many made-up songs, at once, and of more entries after them."""
     from moodcurve.library import store
-    from moodcurve.library.places import Job
+    from moodcurve.moods import moods
 
     rng = np.random.default_rng(5)
     for folder in ("songs", "curves", "unfinished"):
@@ -152,8 +152,8 @@ def many_songs(lib, count, song=None):
         "half_seconds": np.full(count, 2, np.int32),
         "title": [f"Song {k}" if k % 3 else None for k in range(count)],
         "artist": [f"Artist {k % 40:02d}" if k % 5 else None for k in range(count)],
-        "mood": ["calm"] * count,
-        "model": ["made-up"] * count,
+        "mood": moods(*points.T).tolist(),
+        "model": [model] * count,
         "licence": ["CC0"] * count,
     }
     for d, name in enumerate(("valence", "arousal")):
@@ -163,14 +163,13 @@ def many_songs(lib, count, song=None):
     arrays = [pa.array(columns[field.name], field.type) for field in store.SONGS]
     values = dict.fromkeys(store.VALUES, np.zeros(2, np.float32))
     rows = [{"path": path, "half_seconds": 2} for path in columns["path"]]
-    about = {"model": ["made-up"], "licence": ["CC0"], "replaces": []}
+    about = {"model": [model], "licence": ["CC0"], "replaces": []}
     name = "part-000001.parquet"
     curves = store._curves([store.Entry(row, values) for row in rows])
     store._write(lib, "curves", name, curves, about)
     store._write(lib, "songs", name, pa.Table.from_arrays(arrays, schema=store.SONGS), about)
-    if song is not None:
-        job, tags = Job(str(song), 1, "1"), {"title": "Möwe", "artist": "Ida"}
-        write_part(lib, [entry_of(made_up(7, 24), job, "own", "made-up", tags)])
+    if more:
+        write_part(lib, more)
 
 
 ENDS = ((0, "start"), (-1, "end"))

@@ -6,17 +6,18 @@ from pathlib import Path
 import numpy as np
 import pandas
 import pytest
-import soundfile
 
-from conftest import tone
-from library_songs import made_up, many_songs
-from moodcurve.audio import SAMPLE_RATE
+from library_songs import many_songs
+from moodcurve.library.places import Job
+from moodcurve.library.trace import entry_of, model_id
 from test_page import (
+    EXAMPLE,
     NARROW,
     WIDE,
     Server,
     assert_sound,
     browser,  # noqa: F401 - a fixture
+    curve,  # noqa: F401 - a fixture
     open_page,  # noqa: F401 - a fixture
     pixels,
     reached_by_tab,
@@ -29,11 +30,12 @@ COUNT = 4000
 
 
 @pytest.fixture(scope="module")
-def lib(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("library")
-    soundfile.write(folder / "moewe.wav", tone(12), SAMPLE_RATE)
-    many_songs(folder / "my_library", COUNT, folder / "moewe.wav")
-    return folder / "my_library"
+def lib(tmp_path_factory, curve):  # noqa: F811
+    folder = tmp_path_factory.mktemp("library") / "my_library"
+    job, tags = Job(str(EXAMPLE), 1, "1"), {"title": "Four moods", "artist": "Ida"}
+    model = model_id("default")
+    many_songs(folder, COUNT, entry_of(curve, job, "own", model, tags), model=model)
+    return folder
 
 
 @pytest.fixture(scope="module")
@@ -71,32 +73,31 @@ def only(page, condition: str) -> None:
     page.keyboard.press("Enter")
 
 
-@pytest.mark.parametrize("size", [NARROW, WIDE], ids=["360", "1440"])
-def test_a_song_is_found_seen_and_heard(open_page, table, size):  # noqa: F811
-    page = open_page(size, songs=())
+def test_a_song_is_found_seen_and_heard(open_page, table, curve):  # noqa: F811
+    page = open_page(NARROW, songs=())
     told(page, "4,001 songs in view; darker: more of them.")
-    assert page.evaluate("document.documentElement.scrollWidth") == size[0]
-    only(page, '"möwe" in title')
-    told(page, '1 song in view, of 1 where "möwe" in title.')
+    assert page.evaluate("document.documentElement.scrollWidth") == NARROW[0]
+    only(page, '"four" in title')
+    told(page, '1 song in view, of 1 where "four" in title.')
     page.get_by_test_id("map").scroll_into_view_if_needed()
     row = table.iloc[COUNT]
     page.mouse.move(*place(page, row.valence, row.arousal))
     tip = page.get_by_test_id("map-tip")
-    tip.get_by_text("Ida – Möwe").wait_for()
+    tip.get_by_text("Ida – Four moods").wait_for()
     values = [
         float(part) for part in tip.inner_text().replace("−", "-").split(" · ")[1].split(", ")
     ]
     assert values == pytest.approx([row.valence, row.arousal], abs=0.00501)
 
     page.mouse.click(*place(page, row.valence, row.arousal))
-    page.get_by_role("heading", name="Ida – Möwe").wait_for()
+    page.get_by_role("heading", name="Ida – Four moods").wait_for()
     sync_api.expect(page.get_by_role("button", name="Play")).to_be_in_viewport()
     shown = float(page.get_by_test_id("now-valence").inner_text().replace("−", "-"))
-    assert shown == pytest.approx(made_up(7, 24).valence[0], abs=0.00501)
+    assert shown == pytest.approx(curve.valence[0], abs=0.00501)
     page.get_by_role("button", name="Play").click()
     until(page, "document.querySelector('audio').currentTime > 0.5")
     page.reload()  # the server still has it
-    page.get_by_role("heading", name="Ida – Möwe").wait_for()
+    page.get_by_role("heading", name="Ida – Four moods").wait_for()
     assert page.get_by_role("button", name="Play").is_enabled()
 
 
@@ -161,13 +162,13 @@ def test_a_journey_is_picked_drawn_and_saved(open_page, table, tmp_path):  # noq
 
 def test_songs_like_the_open_one_are_listed(open_page):  # noqa: F811
     page = open_page(songs=())
-    only(page, '"möwe" in title')
+    only(page, '"four" in title')
     page.get_by_role("button", name="List the songs in view").click()
     page.locator("#listed-songs button").click()
     only(page, "")
     page.get_by_role("button", name="Songs like this").click()
-    page.get_by_test_id("listed").get_by_text("Like Ida – Möwe").wait_for()
-    assert len(listed(page)) == 20 and "Ida – Möwe" not in listed(page)
+    page.get_by_test_id("listed").get_by_text("Like Ida – Four moods").wait_for()
+    assert len(listed(page)) == 20 and "Ida – Four moods" not in listed(page)
 
 
 def test_the_keys_find_a_song(open_page, table):  # noqa: F811
@@ -214,10 +215,10 @@ def test_what_is_wrong_is_said_in_one_line(open_page):  # noqa: F811
 def test_the_accessibility_tree_is_sound(open_page, size, scheme):  # noqa: F811
     axe = pytest.importorskip("axe_playwright_python.sync_playwright").Axe()
     page = open_page(size, songs=(), color_scheme=scheme)
-    only(page, '"möwe" in title or valence > 0.9')
+    only(page, '"four" in title or valence > 0.9')
     page.get_by_role("button", name="List the songs in view").click()
     page.locator("#listed-songs button", has_text="Ida").click()
-    page.get_by_role("heading", name="Ida – Möwe").wait_for()
+    page.get_by_role("heading", name="Ida – Four moods").wait_for()
     assert_sound(axe, page)
 
 
@@ -241,11 +242,11 @@ def test_every_control_is_reached_by_tab_and_shows_it(open_page):  # noqa: F811
 def test_screenshots(open_page):  # noqa: F811
     folder = Path(os.environ["MOODCURVE_SCREENSHOTS"])
     page = open_page(songs=())
-    only(page, '"möwe" in title')
+    only(page, '"four" in title')
     page.get_by_role("button", name="List the songs in view").click()
     page.locator("#listed-songs button").click()
-    page.get_by_role("heading", name="Ida – Möwe").wait_for()
-    only(page, "")
+    page.get_by_role("heading", name="Ida – Four moods").wait_for()
+    only(page, "seconds > 200")
     page.get_by_label("from").fill("sad, calm")
     page.get_by_label("to", exact=True).fill("happy, lively")
     page.get_by_role("button", name="Travel").click()

@@ -34,7 +34,9 @@ SMALL = {"left": 0.1, "right": 0.3, "low": -0.2, "high": 0.05}
 def lib(tmp_path_factory):
     folder = tmp_path_factory.mktemp("library")
     soundfile.write(folder / "Möwe.flac", tone(12), SAMPLE_RATE)
-    many_songs(folder / "lib", COUNT, folder / "Möwe.flac")
+    job, tags = Job(str(folder / "Möwe.flac"), 1, "1"), {"title": "Möwe", "artist": "Ida"}
+    own = entry_of(made_up(7, 24), job, "own", "made-up", tags)
+    many_songs(folder / "lib", COUNT, own)
     return folder / "lib"
 
 

@@ -5,10 +5,10 @@ It is read once. A song's key is its row there, so that nobody who asks names a 
 
 from __future__ import annotations
 
-import fcntl
 import time
 from collections.abc import Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
+from operator import and_
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +26,11 @@ from moodcurve.library.curves import read_curve
 from moodcurve.library.map import credit
 from moodcurve.library.places import local
 from moodcurve.library.playlist import m3u8
-from moodcurve.library.store import FILE, read_songs
+from moodcurve.library.store import FILE, read_songs, scanning
 from moodcurve.library.trace import model_id
 from moodcurve.library.where import COLUMNS, column, parse
 from moodcurve.library.words import place
-from moodcurve.web.library import Box
+from moodcurve.web.library import Box, NoSong
 
 DOTS = 3000  # songs in view up to which each is told
 CELLS = 64  # across and up the view, in which more than those are counted
@@ -50,33 +50,30 @@ class Atlas:
 
     def __init__(self, folder: Path, model: str) -> None:
         self._folder = folder
-        songs = read_songs(folder, [*COLUMNS, FILE], pc.field("error").is_null())
+        songs = read_songs(folder, [*COLUMNS, FILE], _traced())
         if not songs.num_rows:
             raise InputError(f"{folder}: no songs in it yet; `moodcurve library scan` adds some")
         songs = _each_once(songs).combine_chunks()
         self._parts = songs[FILE].combine_chunks().dictionary_encode()
-        self._songs = songs.drop_columns([FILE]).append_column(
-            _KEY, pa.array(np.arange(songs.num_rows))
-        )
+        keys = pa.array(np.arange(songs.num_rows))
+        self._songs = songs.drop_columns([FILE]).append_column(_KEY, keys)
         self._points = np.array([songs[name].to_numpy() for name in ("valence", "arousal")])
         self.rows = lru_cache(8)(self._rows)
         self._notes = [f"as it was at {time.strftime('%H:%M')}", *self._doubts(model)]
 
     def about(self) -> dict[str, Any]:
         """How many songs there are, and what to know of them."""
-        return {"songs": self._songs.num_rows, "notes": self._notes, "listed": LISTED}
+        return {"songs": self._songs.num_rows, "notes": self._notes}
 
     def _doubts(self, model: str) -> list[str]:
         """What to be told before comparing these songs with others."""
         doubts = []
         if scanning(self._folder):
             doubts.append("a scan is at work: start the server again to see what it adds")
-        own, models = (
-            model_id(model),
-            sorted(filter(None, pc.unique(self._songs["model"]).to_pylist())),
-        )
-        if models != [own]:
-            doubts.append(f"traced with {', '.join(models)}; songs added here with {own}")
+        models = sorted(filter(None, pc.unique(self._songs["model"]).to_pylist()))
+        if models != [model_id(model)]:
+            by = f"{', '.join(models)}; songs added here with {model_id(model)}"
+            doubts.append(f"traced with {by}")
         return doubts
 
     def _rows(self, where: str) -> Rows:
@@ -139,17 +136,16 @@ class Atlas:
         if not len(rows):
             return self._told(rows)
         every = len(rows) == self._songs.num_rows
-        found, _ = like.nearest(
-            self._shapes if every else _of_shapes(self._shapes, rows), one, LIKE + 1
-        )
+        among = self._shapes if every else _of_shapes(self._shapes, rows)
+        found, _ = like.nearest(among, one, LIKE + 1)  # of which it may be one
         nearest = rows[found]
         return self._told(nearest[nearest != key][:LIKE])
 
     @cached_property
     def _shapes(self) -> like.Shapes:
         """Read when first asked for: they take more room than all the rest."""
-        traced = pc.field("error").is_null()
-        songs = _each_once(read_songs(self._folder, ["path", *like.COLUMNS], traced))
+        columns = ["path", *like.COLUMNS]
+        songs = _each_once(read_songs(self._folder, columns, _traced()))
         if not songs["path"].equals(self._songs["path"]):
             raise InputError("the library has changed since; start the server again")
         return like.shapes(songs)
@@ -197,7 +193,7 @@ class Atlas:
 
     def _checked(self, key: int) -> int:
         if not 0 <= key < self._songs.num_rows:
-            raise KeyError(key)
+            raise NoSong(key)
         return key
 
     def _told(self, rows: Sequence[int] | Rows, total: int | None = None) -> dict[str, Any]:
@@ -210,16 +206,9 @@ class Atlas:
         return {"songs": songs, "total": len(songs) if total is None else total}
 
 
-def scanning(folder: Path) -> bool:
-    """Whether a scan holds the library now."""
-    try:
-        with (folder / "lock").open() as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
-    return False
+def _traced() -> pc.Expression:
+    numbers = [pc.field(name).is_valid() for name in ("seconds", "valence", "arousal")]
+    return reduce(and_, numbers, pc.field("error").is_null())
 
 
 def _each_once(songs: pa.Table) -> pa.Table:

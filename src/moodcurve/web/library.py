@@ -34,6 +34,10 @@ class Box(NamedTuple):
     high: float
 
 
+class NoSong(LookupError):
+    """A key of no song."""
+
+
 class Library:
     """A library that is asked from the event loop: one question at a time, in a thread.
 
@@ -59,7 +63,7 @@ class Library:
             return await asyncio.wrap_future(self._thread.submit(question, self._atlas))
         except InputError as error:
             raise HTTPException(400, str(error).replace("--", "")) from None  # of the command line
-        except KeyError:
+        except NoSong:
             raise HTTPException(404, "no such song in the library") from None
         finally:
             self._waiting -= 1
