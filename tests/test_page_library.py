@@ -193,6 +193,17 @@ def test_the_keys_find_a_song(open_page, table):  # noqa: F811
     page.locator("#songs .song-name").get_by_text(Path(nearest.path).name).wait_for()
     page.keyboard.press("0")
     told(page, "4,001 songs")
+    page.get_by_role("button", name="Pick the start on the map").press("Enter")
+    for key in ("ArrowLeft", "+", "Enter"):  # the cross stands in the middle; the map ends there
+        page.keyboard.press(key)
+    assert page.evaluate("document.activeElement.id") == "journey-from"
+    assert page.locator("#journey-from").input_value() == "0.00,0.00"
+    only(page, "0 < valence < 0.05")
+    told(page, "where ")
+    page.get_by_role("button", name="List the songs in view").press("Enter")
+    page.locator("#listed-songs button").first.focus()
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.parentElement.matches(':nth-child(2)')")
 
 
 def test_what_is_wrong_is_said_in_one_line(open_page):  # noqa: F811
@@ -226,7 +237,7 @@ def test_every_control_is_reached_by_tab_and_shows_it(open_page):  # noqa: F811
     page = open_page(songs=())
     told(page, "4,001 songs")
     only(page, "valence > 0.85")  # a list of few
-    told(page, "where valence")
+    told(page, "where ")
     page.get_by_role("button", name="List the songs in view").click()
     page.locator("#listed-songs button").first.wait_for()
     page.locator("#files").focus()

@@ -3,9 +3,12 @@
 import json
 import threading
 import time
+from pathlib import Path
 
+import jsonschema
 import numpy as np
 import pandas
+import pyarrow as pa
 import pytest
 import soundfile
 
@@ -13,17 +16,20 @@ from conftest import tone
 from library_songs import made_up, many_songs
 from moodcurve.audio import SAMPLE_RATE
 from moodcurve.errors import InputError
+from moodcurve.export.formats import FORMATS
 
 pytest.importorskip("starlette", reason="needs moodcurve[web]")
 from starlette.testclient import TestClient
 
 from moodcurve.library import find, journey, store
+from moodcurve.library import like as likeness
 from moodcurve.library.places import Job
 from moodcurve.library.trace import entry_of
 from moodcurve.web import atlas
 from moodcurve.web.app import create_app
 from test_web_app import wait
 
+SCHEMA = Path(__file__).parents[1] / "docs" / "moodcurve-curve-1.schema.json"
 HERE = "http://127.0.0.1:8765"
 COUNT = 4000
 WHOLE = {"left": -1.08, "right": 1.08, "low": -1.08, "high": 1.08}
@@ -196,11 +202,16 @@ def test_a_list_becomes_a_playlist(client, table):
     assert client.post("/api/library/playlist", content=json.dumps(document)).status_code == 400
 
 
-def test_songs_like_one_are_those_of_the_command(client, lib, table):
-    for where in ("", "valence > 0.1"):
-        expected = find.like(lib, table.path[8], where or None, atlas.LIKE, ["path"])
-        found = get(client, "/like/8", where=where)
-        assert [table.path[song["key"]] for song in found["songs"]] == expected["path"].to_pylist()
+def test_songs_like_one_are_the_nearest_of_all(client, lib, table):
+    columns = {name: np.stack(table[name]) for name in likeness.COLUMNS}
+    shapes = likeness.shapes(pa.table({name: list(values) for name, values in columns.items()}))
+    apart = ((shapes.points - shapes.points[:, [8]]) ** 2).sum(axis=0)
+    apart += likeness.warped(shapes.paths, shapes.paths[8])
+    for where, held in (("", table.valence > -2), ("valence > 0.1", table.valence > 0.1)):
+        far = np.where(held & (table.index != 8), apart, np.inf)
+        expected = np.argsort(far, kind="stable")[: atlas.LIKE]
+        found = get(client, "/like/8", where=where)["songs"]
+        assert [song["key"] for song in found] == expected.tolist()
     assert get(client, "/like/8", where="valence > 2")["songs"] == []
 
 
@@ -255,6 +266,11 @@ def test_a_song_has_its_curve_of_the_library_and_sounds(client, lib):
     assert len(peaks) == 120
     audio = client.get(f"/api/songs/{identity}/audio").content
     assert audio == (lib.parent / "Möwe.flac").read_bytes()
+    jsonschema.validate(found, json.loads(SCHEMA.read_text()))
+    assert found["sample_rate"] == SAMPLE_RATE
+    for name in FORMATS:
+        answer = client.get(f"/api/songs/{identity}/export", params={"format": name})
+        assert answer.status_code == 200, name
     answer = client.get(f"/api/songs/{identity}/export", params={"format": "csv"})
     assert "Ida%20%E2%80%93%20M%C3%B6we.csv" in answer.headers["content-disposition"]
     again = client.post(f"/api/songs?library={COUNT}").json()["id"]  # is there already

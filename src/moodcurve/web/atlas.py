@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import cached_property, lru_cache, reduce
-from operator import and_
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,12 @@ from pyarrow import dataset
 from moodcurve.audio import EXTENSIONS
 from moodcurve.curve import Curve
 from moodcurve.errors import InputError
-from moodcurve.library import journey, like
+from moodcurve.library import find, journey
 from moodcurve.library.curves import read_curve
 from moodcurve.library.map import credit
 from moodcurve.library.places import local
 from moodcurve.library.playlist import m3u8
-from moodcurve.library.store import FILE, read_songs, scanning
+from moodcurve.library.store import FILE, part_names, read_songs, scanning
 from moodcurve.library.trace import model_id
 from moodcurve.library.where import COLUMNS, column, parse
 from moodcurve.library.words import place
@@ -49,8 +48,9 @@ class Atlas:
     """The songs of a library that have values. Raises InputError where they cannot be read."""
 
     def __init__(self, folder: Path, model: str) -> None:
-        self._folder = folder
-        songs = read_songs(folder, [*COLUMNS, FILE], _traced())
+        self._folder, self._parts_read = folder, part_names(folder)
+        traced = pc.field("error").is_null() & pc.field("valence").is_valid()
+        songs = read_songs(folder, [*COLUMNS, FILE], traced)
         if not songs.num_rows:
             raise InputError(f"{folder}: no songs in it yet; `moodcurve library scan` adds some")
         songs = _each_once(songs).combine_chunks()
@@ -76,14 +76,18 @@ class Atlas:
             doubts.append(f"traced with {by}")
         return doubts
 
-    def _rows(self, where: str) -> Rows:
-        """The songs for which a condition holds (`library.where`), of all if it is empty."""
-        if not where.strip():
-            return np.arange(self._songs.num_rows)
+    def _condition(self, where: str) -> str:
         if len(where) > CONDITION:
             raise InputError(f"longer than {CONDITION} characters; make it simpler")
+        return where.strip()
+
+    def _rows(self, where: str) -> Rows:
+        """The songs for which a condition holds (`library.where`), of all if it is empty."""
+        condition = self._condition(where)
+        if not condition:
+            return np.arange(self._songs.num_rows)
         try:
-            held = dataset.dataset(self._songs).to_table([_KEY], filter=parse(where))
+            held = dataset.dataset(self._songs).to_table([_KEY], filter=parse(condition))
         except pa.ArrowException as error:
             raise InputError(f"{where}: {str(error).splitlines()[0]}") from None
         found: Rows = np.sort(held[_KEY].to_numpy())
@@ -132,23 +136,12 @@ class Atlas:
 
     def alike(self, key: int, where: str) -> dict[str, Any]:
         """The songs most like one, the most like it first; see `library.like`."""
-        one, rows = _of_shapes(self._shapes, [self._checked(key)]), self.rows(where)
-        if not len(rows):
-            return self._told(rows)
-        every = len(rows) == self._songs.num_rows
-        among = self._shapes if every else _of_shapes(self._shapes, rows)
-        found, _ = like.nearest(among, one, LIKE + 1)  # of which it may be one
-        nearest = rows[found]
-        return self._told(nearest[nearest != key][:LIKE])
-
-    @cached_property
-    def _shapes(self) -> like.Shapes:
-        """Read when first asked for: they take more room than all the rest."""
-        columns = ["path", *like.COLUMNS]
-        songs = _each_once(read_songs(self._folder, columns, _traced()))
-        if not songs["path"].equals(self._songs["path"]):
+        paths = self._songs["path"]
+        one, condition = paths[self._checked(key)].as_py(), self._condition(where)
+        if part_names(self._folder) != self._parts_read:  # or a song that is gone would be traced
             raise InputError("the library has changed since; start the server again")
-        return like.shapes(songs)
+        found = find.like(self._folder, one, condition or None, LIKE, ["path"])
+        return self._told(pc.index_in(found["path"], value_set=paths).to_numpy())
 
     def travel(self, where: str, start: str, end: str, minutes: float) -> dict[str, Any]:
         """A journey (`library.journey`) with its songs, their ends, and the way it was to take."""
@@ -206,11 +199,6 @@ class Atlas:
         return {"songs": songs, "total": len(songs) if total is None else total}
 
 
-def _traced() -> pc.Expression:
-    numbers = [pc.field(name).is_valid() for name in ("seconds", "valence", "arousal")]
-    return reduce(and_, numbers, pc.field("error").is_null())
-
-
 def _each_once(songs: pa.Table) -> pa.Table:
     """The last row of each path: for a moment of a scan there may be two."""
     codes = songs["path"].combine_chunks().dictionary_encode().indices.to_numpy()
@@ -228,10 +216,6 @@ def _cells(values: NDArray[np.float32], low: float, high: float) -> Rows:
 def _rounded(values: NDArray[Any]) -> list[Any]:
     found: list[Any] = (np.round(values.astype(np.float64), 5) + 0.0).tolist()  # no minus zero
     return found
-
-
-def _of_shapes(shapes: like.Shapes, rows: Rows | list[int]) -> like.Shapes:
-    return like.Shapes(shapes.points[:, rows], shapes.paths[rows], shapes.segments[rows])
 
 
 def _name(row: dict[str, Any]) -> str:

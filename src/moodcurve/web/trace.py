@@ -88,7 +88,12 @@ def _trace(
         curve = _plain(audio2curve.of_blocks(blocks(), about))
     else:
         deque(blocks(), 0)
-    return {"seconds": round(peaks.seconds, 2), "curve": curve, "peaks": peaks.finish()}
+    return {
+        "seconds": round(peaks.seconds, 2),
+        "sample_rate": about["sample_rate"],
+        "curve": curve,
+        "peaks": peaks.finish(),
+    }
 
 
 def _plain(curve: Curve) -> dict[str, Any]:

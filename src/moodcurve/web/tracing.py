@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
@@ -206,7 +206,7 @@ class Tracing:
                 raise InputError(told["error"])
             if "peaks" in told:
                 peaks = {"seconds": song.seconds, "per_second": 10, "peaks": told["peaks"]}
-                return Traced(song.curve or _curve(told["curve"]), json.dumps(peaks))
+                return Traced(_curve_of(song, told), json.dumps(peaks))
             self._tell(song)
         raise InputError(f"{song.name}: {_reason(await process.wait())}")
 
@@ -247,6 +247,13 @@ def _reason(code: int) -> str:
     if code < 0:
         return f"its decoder crashed ({signal.Signals(-code).name}); convert it to flac"
     return "tracing it failed; please report this with the file"
+
+
+def _curve_of(song: Song, told: dict[str, Any]) -> Curve:
+    if song.curve is None:
+        return _curve(told["curve"])
+    about = {**song.curve.about, "sample_rate": told["sample_rate"]}
+    return replace(song.curve, about=about)
 
 
 def _curve(plain: dict[str, Any]) -> Curve:

@@ -106,12 +106,13 @@ export function createLibrary({ name, onOpen }) {
     $("listed-told").textContent = line || `${most}${count(total)}, ${hours}`;
     $("listed-sort").hidden = !again;
     $("listed-save").disabled = !songs.length;
-    $("listed-songs").replaceChildren(...songs.map((song) => {
+    $("listed-songs").replaceChildren(...songs.map((song, k) => {
       const button = element("button", { type: "button", className: "quiet" },
         element("span", { textContent: named(song) }),
         element("span", { className: "muted", textContent: `${values(song)} · ${clock(song.seconds)}` }));
       button.onclick = () => choose(song.key);
       button.dataset.key = song.key;
+      button.tabIndex = k ? -1 : 0; // one stop of Tab; the arrow keys go on from there
       button.ariaCurrent = String(song.key === open);
       return element("li", {}, button);
     }));
@@ -136,7 +137,7 @@ export function createLibrary({ name, onOpen }) {
       say(how);
       map.pick((point) => {
         $("library-told").textContent = seen;
-        $(`journey-${end}`).value = mood(point);
+        if (point) $(`journey-${end}`).value = mood(point);
         $(`journey-${end}`).focus({ preventScroll: true });
       });
     };
@@ -162,6 +163,16 @@ export function createLibrary({ name, onOpen }) {
     if (!right) where = before;
     $("where").ariaInvalid = String(!right);
     if (right && list?.again) list.again();
+  };
+
+  $("listed-songs").onkeydown = (event) => {
+    const buttons = [...$("listed-songs").querySelectorAll("button")];
+    const at = buttons.indexOf(event.target);
+    const to = { ArrowUp: at - 1, ArrowDown: at + 1, Home: 0, End: buttons.length - 1 }[event.key];
+    if (!buttons[to]) return;
+    event.preventDefault();
+    [buttons[at].tabIndex, buttons[to].tabIndex] = [-1, 0];
+    buttons[to].focus();
   };
 
   $("sort").onchange = () => list?.again?.();

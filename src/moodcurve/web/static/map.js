@@ -223,19 +223,23 @@ export function createMap({ onView, onOpen, onSelect, describe, say }) {
     return (across >= 0 && across < cells && counts[up * cells + across]) || 0;
   }
 
+  // Says what is at a place: beside it, and aloud if asked for. What comes late is not said.
   async function tell(place, within, aloud) {
     const key = nearest(place, within);
-    const count = key === null ? countAt(place) : 0;
-    if (told === (key ?? `${count}`) && !aloud) return putTip(place);
-    told = key ?? `${count}`;
-    const { v, a } = pointAt(place);
-    let text = count ? `${songs(count)} around ${number(v)}, ${number(a)}` : "";
-    const mine = told;
-    if (key !== null) text = await describe(key);
-    if (told !== mine) return;
+    const what = key ?? inCell(place);
+    if (what === told && !aloud) return putTip(place);
+    told = what;
+    const text = key === null ? what : await describe(key);
+    if (told !== what) return;
     tip.textContent = text;
     putTip(place);
     if (aloud) say(text || "No song here");
+  }
+
+  function inCell(place) {
+    const count = countAt(place);
+    const { v, a } = pointAt(place);
+    return count ? `${songs(count)} around ${number(v)}, ${number(a)}` : "";
   }
 
   function putTip(place) {
@@ -277,17 +281,18 @@ export function createMap({ onView, onOpen, onSelect, describe, say }) {
     if (picking) {
       const { v, a } = pointAt(place);
       const clip = (value) => Math.max(-1, Math.min(1, value));
-      picking([clip(v), clip(a)]);
-      return stopPicking();
+      return picked([clip(v), clip(a)]);
     }
     const key = nearest(place, within);
     if (key !== null) onOpen(key);
     else if (countAt(place)) zoom(2, place);
   }
 
-  function stopPicking() {
+  function picked(point) {
+    const take = picking;
     picking = null;
     canvas.classList.remove("picks");
+    take?.(point);
   }
 
   const placeOf = (event) => {
@@ -345,7 +350,7 @@ export function createMap({ onView, onOpen, onSelect, describe, say }) {
       "-": () => zoom(0.5),
       0: () => see({ v: 0, a: 0, span: WHOLE }),
       Enter: () => choose(middle(), 3 * NEAR),
-      Escape: stopPicking,
+      Escape: () => picked(null),
     }[event.key];
     if (!act) return;
     event.preventDefault();
@@ -387,9 +392,10 @@ export function createMap({ onView, onOpen, onSelect, describe, say }) {
       draw();
     },
 
-    // The next place that is pointed at is `take`'s.
+    // The next place that is pointed at is `take`'s; it gets null if that is given up.
     pick(take) {
-      picking = take;
+      picked(null); // what was to be picked before
+      [picking, keyed] = [take, true];
       canvas.classList.add("picks");
       canvas.focus({ preventScroll: true });
     },

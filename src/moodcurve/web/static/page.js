@@ -220,7 +220,7 @@ function showAbout({ model, scale, folder, formats, version }) {
 function useKeys(event) {
   const { target, key } = event;
   if (event.ctrlKey || event.altKey || event.metaKey) return;
-  const free = target === document.body || target === $("playhead") || target === $("plane");
+  const free = [document.body, $("playhead"), $("plane"), $("map")].includes(target);
   if (key === " " && free && open) {
     event.preventDefault();
     player.toggle();
