@@ -1,15 +1,13 @@
-// The map of a library: songs in the plane as dots, or how many there are; moved, zoomed, pointed at.
+// The map of a library, moved, zoomed and pointed at; `mapdrawing.js` draws it.
 
 import { number } from "./curve.js";
-import { $, colour } from "./elements.js";
+import { $ } from "./elements.js";
+import { drawMap } from "./mapdrawing.js";
 
 const WHOLE = 2.16; // across and up, of the plane and a margin
 const CLOSEST = 0.005;
 const NEAR = 14; // pixels within which a dot is meant
 const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
-const QUADRANTS = [["sad", "calm"], ["tense", "joyful"]]; // [arousal > 0][valence > 0]
-const WORDS = [["sad, gloomy", "calm, content"], ["tense, angry", "joyful, excited"]];
-const FONT = "12px system-ui, sans-serif";
 
 export const songs = (count) => (count === 1 ? "1 song" : `${count.toLocaleString("en")} songs`);
 
@@ -22,18 +20,17 @@ export function createMap({ onView, onOpen, onSelect, describe, say }) {
   let size = 0; // pixels, across and up
   let view = { v: 0, a: 0, span: WHOLE };
   let shown = null; // the answer that is drawn: {box, dots} or {box, cells, counts}
-  let listed = []; // songs of the list
-  let journey = null; // that they make
-  let region = null; // the box that they are from
+  let marked = { listed: [] }; // songs of a list, the journey that they make, the region they are from
   let current = null; // the song that is open
   let drag = null; // {x, y, to: {x, y}, from: view, selects}
   let picking = null; // whom the next place is for
   let keyed = false; // whether keys were used last: a cross says where
   let told = null; // what is told, so that an answer that comes late is not
 
-  const box = (of = view) => ({
-    left: of.v - of.span / 2, right: of.v + of.span / 2, low: of.a - of.span / 2, high: of.a + of.span / 2,
-  });
+  const box = () => {
+    const { v, a, span } = view;
+    return { left: v - span / 2, right: v + span / 2, low: a - span / 2, high: a + span / 2 };
+  };
   const x = (valence) => ((valence - view.v) / view.span + 0.5) * size;
   const y = (arousal) => (0.5 - (arousal - view.a) / view.span) * size;
   const pointAt = (place) => ({
@@ -42,160 +39,14 @@ export function createMap({ onView, onOpen, onSelect, describe, say }) {
   });
   const middle = () => ({ x: size / 2, y: size / 2 });
 
-  // --- drawn
-
-  function drawPlane() {
-    context.fillStyle = colour("raised");
-    context.fillRect(0, 0, size, size);
-    context.font = FONT;
-    for (const [up, row] of QUADRANTS.entries()) {
-      for (const [right, name] of row.entries()) {
-        const [left, top] = [x(right ? 0 : -1), y(up ? 1 : 0)];
-        context.fillStyle = colour(name);
-        context.fillRect(left, top, x(right ? 1 : 0) - left, y(up ? 0 : -1) - top);
-      }
-    }
-    context.strokeStyle = colour("edge");
-    context.lineWidth = 1;
-    line([[-1, 0], [1, 0]]);
-    line([[0, -1], [0, 1]]);
-  }
-
-  function drawWords() {
-    context.fillStyle = colour("ink");
-    context.font = FONT;
-    for (const [up, row] of WORDS.entries()) {
-      for (const [right, words] of row.entries()) {
-        context.textAlign = right ? "right" : "left";
-        const left = right ? Math.min(size - 6, x(0.97)) : Math.max(6, x(-0.97));
-        const top = up ? Math.max(16, y(0.97) + 12) : Math.min(size - 8, y(-0.97) - 6);
-        write(words, left, top);
-      }
-    }
-    context.textAlign = "center";
-    context.fillStyle = colour("muted");
-    const { left, right, low, high } = box();
-    const digits = view.span < 0.1 ? 3 : 2;
-    const reach = (from, to) => (view.span < WHOLE ? `${from.toFixed(digits)} to ${to.toFixed(digits)} ` : "");
-    write(`valence ${reach(left, right)}→`, size / 2, size - 5);
-    context.save();
-    context.translate(12, size / 2);
-    context.rotate(-Math.PI / 2);
-    write(`arousal ${reach(low, high)}→`, 0, 0);
-    context.restore();
-  }
-
-  // Text that is read over dots as well.
-  function write(text, left, top) {
-    context.strokeStyle = colour("raised");
-    context.lineWidth = 4;
-    context.lineJoin = "round";
-    context.strokeText(text, left, top);
-    context.fillText(text, left, top);
-  }
-
-  function line(points) {
-    context.beginPath();
-    for (const [valence, arousal] of points) context.lineTo(x(valence), y(arousal));
-    context.stroke();
-  }
-
-  function dot(valence, arousal, radius) {
-    context.beginPath();
-    context.arc(x(valence), y(arousal), radius, 0, 2 * Math.PI);
-    context.fill();
-  }
-
-  function drawSongs() {
-    if (!shown) return;
-    const strength = listed.length ? 0.5 : 1; // so that what is listed stands out
-    context.fillStyle = colour("ink");
-    if (shown.counts) {
-      const { cells, counts, box: of } = shown;
-      const most = Math.log1p(Math.max(...counts));
-      const [across, up] = [(of.right - of.left) / cells, (of.high - of.low) / cells];
-      for (let k = 0; k < counts.length; k++) {
-        if (!counts[k]) continue;
-        const [column, row] = [k % cells, Math.floor(k / cells)];
-        const [left, right] = [column, column + 1].map((edge) => Math.round(x(of.left + edge * across)));
-        const [bottom, top] = [row, row + 1].map((edge) => Math.round(y(of.low + edge * up)));
-        context.globalAlpha = strength * (0.1 + 0.65 * (Math.log1p(counts[k]) / most));
-        context.fillRect(left, top, right - left, bottom - top);
-      }
-    } else {
-      context.globalAlpha = 0.5 * strength;
-      const { valence, arousal } = shown.dots;
-      for (let k = 0; k < valence.length; k++) dot(valence[k], arousal[k], 3);
-    }
-    context.globalAlpha = 1;
-  }
-
-  function drawListed() {
-    context.fillStyle = colour("valence");
-    if (!journey) for (const { valence, arousal } of listed) dot(valence, arousal, 3.5);
-    if (region) {
-      context.strokeStyle = colour("valence");
-      context.lineWidth = 1.5;
-      const { left, right, low, high } = region;
-      context.strokeRect(x(left), y(high), x(right) - x(left), y(low) - y(high));
-    }
-    if (!current) return;
-    context.strokeStyle = colour("arousal");
-    context.lineWidth = 3;
-    context.beginPath();
-    context.arc(x(current.valence), y(current.arousal), 8, 0, 2 * Math.PI);
-    context.stroke();
-  }
-
-  // A journey: the way it was to take, each song from its beginning to its end, the steps between.
-  function drawJourney() {
-    if (!journey) return;
-    context.lineCap = "round";
-    context.strokeStyle = colour("valence");
-    context.globalAlpha = 0.3;
-    context.lineWidth = 8;
-    line(journey.places);
-    context.globalAlpha = 1;
-    context.lineWidth = 1;
-    context.strokeStyle = colour("ink");
-    context.setLineDash([2, 4]);
-    journey.ends.slice(1).forEach(([start], k) => line([journey.ends[k][1], start]));
-    context.setLineDash([]);
-    context.textAlign = "left";
-    context.font = `bold ${FONT}`;
-    journey.ends.forEach(([start, end], k) => {
-      context.strokeStyle = context.fillStyle = colour("arousal");
-      context.lineWidth = 2;
-      line([start, end]);
-      dot(...start, 4);
-      context.fillStyle = colour("ink");
-      write(k + 1, x(start[0]) + 6, y(start[1]) - 6);
-    });
-  }
-
-  function drawHand() {
-    context.strokeStyle = colour("ink");
-    context.lineWidth = 1.5;
-    if (drag?.selects) {
-      const { x: left, y: top, to } = drag;
-      context.strokeRect(left, top, to.x - left, to.y - top);
-    }
-    if (!keyed || document.activeElement !== canvas) return;
-    context.beginPath();
-    for (const [dx, dy] of Object.values(STEPS)) {
-      context.moveTo(size / 2 + 5 * dx, size / 2 + 5 * dy);
-      context.lineTo(size / 2 + 14 * dx, size / 2 + 14 * dy);
-    }
-    context.stroke();
-  }
-
   let asked = false;
   function draw() {
     if (asked) return;
     asked = true;
     requestAnimationFrame(() => {
       asked = false;
-      for (const part of [drawPlane, drawSongs, drawListed, drawJourney, drawWords, drawHand]) part();
+      const cross = keyed && document.activeElement === canvas;
+      drawMap(context, { size, box: box(), x, y, shown, ...marked, current, hand: drag, cross });
     });
   }
 
@@ -208,7 +59,7 @@ export function createMap({ onView, onOpen, onSelect, describe, say }) {
       const far = Math.hypot(x(valence) - place.x, y(arousal) - place.y);
       if (far <= least) [found, least] = [key, far];
     };
-    for (const { key, valence, arousal } of listed) look(key, valence, arousal);
+    for (const { key, valence, arousal } of marked.listed) look(key, valence, arousal);
     const { keys = [], valence, arousal } = shown?.dots ?? {};
     for (let k = 0; k < keys.length; k++) look(keys[k], valence[k], arousal[k]);
     return found;
@@ -380,9 +231,9 @@ export function createMap({ onView, onOpen, onSelect, describe, say }) {
       if (keyed && document.activeElement === canvas) tell(middle(), 3 * NEAR, true);
     },
 
-    // The songs of the list; the journey that they make, or the box that they are from, if any.
-    mark(songs, way = null, from = null) {
-      [listed, journey, region] = [songs, way, from];
+    // The songs of a list; the journey that they make or the box that they are from, if any.
+    mark(listed, journey, region) {
+      marked = { listed, journey, region };
       draw();
     },
 
