@@ -348,7 +348,9 @@ def test_a_song_that_is_there_twice_for_a_moment_counts_once(tmp_path):
     assert len(found.alike(3, "")["songs"]) == atlas.LIKE
 
 
-def test_the_server_answers_while_the_library_thinks(client, monkeypatch):
+@pytest.fixture
+def thinking(monkeypatch):
+    """What the library is asked for views takes until the second event; the first says it began."""
     begun, may_end = threading.Event(), threading.Event()
 
     def slow(*_):
@@ -357,14 +359,42 @@ def test_the_server_answers_while_the_library_thinks(client, monkeypatch):
         return {}
 
     monkeypatch.setattr(atlas.Atlas, "view", slow)
-    asking = threading.Thread(target=lambda: get(client, "/map", **WHOLE))
-    asking.start()
-    assert begun.wait(10)
-    started = time.perf_counter()
-    assert client.get("/api/about").status_code == 200
-    assert time.perf_counter() - started < 1
+    yield begun
     may_end.set()
-    asking.join()
+
+
+def asked_for_a_view(client):
+    """A thread that asks, and where it puts the answer."""
+    answers = []
+    asking = threading.Thread(
+        target=lambda: answers.append(client.get("/api/library/map", params=WHOLE))
+    )
+    asking.start()
+    return asking, answers
+
+
+def test_the_server_answers_while_the_library_thinks(lib, thinking):
+    with TestClient(create_app("default", library=lib), base_url=HERE) as client:
+        asking, answers = asked_for_a_view(client)
+        assert thinking.wait(10)
+        started = time.perf_counter()
+        assert client.get("/api/about").status_code == 200
+        assert time.perf_counter() - started < 1
+        assert not answers
+        client.portal.call(client.app.state.server.let_go)  # the end waits for no answer
+        asking.join(5)
+        assert answers[0].status_code == 503
+
+
+def test_more_questions_than_can_wait_are_refused(lib, thinking, monkeypatch):
+    monkeypatch.setattr("moodcurve.web.library._WAITING", 1)
+    with TestClient(create_app("default", library=lib), base_url=HERE) as client:
+        asking, _ = asked_for_a_view(client)
+        assert thinking.wait(10)
+        answer = client.get("/api/library")
+        assert answer.status_code == 429 and answer.headers["retry-after"] == "5"
+        client.portal.call(client.app.state.server.let_go)
+        asking.join(5)
 
 
 ROUTES = [

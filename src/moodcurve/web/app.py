@@ -54,6 +54,12 @@ class _Server:
     listeners: int = 0
     exporting: threading.Lock = field(default_factory=threading.Lock)
 
+    def let_go(self) -> None:
+        """Let all who wait for news or answers go: the server is about to end."""
+        self.tracing.end_listening()
+        if self.library:
+            self.library.end()
+
 
 def create_app(
     model: str,
@@ -99,8 +105,6 @@ def create_app(
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with server.tracing:
             yield
-        if held:
-            held.end()
 
     app = Starlette(
         routes=_ROUTES,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 _WAITING = 32  # questions that wait for their turn
 _TITLE = 200  # characters
+
+Question: TypeAlias = "Callable[[Atlas], Any]"
 
 
 class Box(NamedTuple):
@@ -51,26 +55,53 @@ class Library:
 
         self.name = folder.resolve().name
         self._atlas = Atlas(folder, model)
-        self._thread = ThreadPoolExecutor(1, "library")
-        self._waiting = 0
+        self._questions: SimpleQueue[tuple[Question, asyncio.Future[Any]]] = SimpleQueue()
+        self._awaited: set[asyncio.Future[Any]] = set()
+        # The end of the program does not wait for what is being thought about.
+        threading.Thread(target=self._think, daemon=True).start()
 
-    async def ask(self, question: Callable[[Atlas], Any]) -> Any:
-        """The answer to a question. Raises HTTPException 400, 404 or 429 where there is none."""
-        if self._waiting >= _WAITING:
+    async def ask(self, question: Question) -> Any:
+        """The answer. Raises HTTPException where there is none: 400, 404, 429, 503 at the end."""
+        if len(self._awaited) >= _WAITING:
             raise busy("the library is asked too much at once; try again")
-        self._waiting += 1
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._awaited.add(answer)
+        self._questions.put((question, answer))
         try:
-            return await asyncio.wrap_future(self._thread.submit(question, self._atlas))
+            return await answer
         except InputError as error:
             raise HTTPException(400, str(error).replace("--", "")) from None  # of the command line
         except NoSong:
             raise HTTPException(404, "no such song in the library") from None
         finally:
-            self._waiting -= 1
+            self._awaited.discard(answer)
 
     def end(self) -> None:
-        """Let its thread go."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Let all who wait go: the server is about to end."""
+        for answer in self._awaited:
+            _settle(answer, None, HTTPException(503, "the server ends"))
+
+    def _think(self) -> None:
+        while True:
+            question, answer = self._questions.get()
+            found, error = None, None
+            if answer.done():  # nobody waits any more
+                continue
+            try:
+                found = question(self._atlas)
+            except Exception as raised:
+                error = raised
+            with suppress(RuntimeError):  # the loop has ended meanwhile
+                answer.get_loop().call_soon_threadsafe(_settle, answer, found, error)
+
+
+def _settle(answer: asyncio.Future[Any], found: Any, error: Exception | None) -> None:
+    if answer.done():
+        return
+    if error:
+        answer.set_exception(error)
+    else:
+        answer.set_result(found)
 
 
 def library(request: Request) -> Library:

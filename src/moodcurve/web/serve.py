@@ -70,7 +70,7 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal."""
-        self.config.app.state.server.tracing.end_listening()  # type: ignore[union-attr]
+        self.config.app.state.server.let_go()  # type: ignore[union-attr]
         super().handle_exit(sig, frame)
 
 
