@@ -251,10 +251,19 @@ def test_keys_move_and_zoom(open_page, curve):
     assert page.evaluate(SHOWN)["heard"] == 0
 
 
+WAVES = """() => {
+  const drawn = [...document.querySelector('#wave').children].flatMap(
+    ({ shadowRoot }) => [...(shadowRoot?.querySelectorAll('.canvases canvas') ?? [])]);
+  return [...new Set(drawn.map((canvas) => canvas.getBoundingClientRect().top))];
+}"""
+"""Where the waveforms are that are drawn, from the top of the page."""
+
+
 def test_two_songs_are_laid_over_each_other(open_page, second):
     page = open_page(songs=[EXAMPLE, second])
     sync_api.expect(page.get_by_test_id("curve")).to_have_count(2)
     page.locator(".song", has_text="four_moods").click()
+    until(page, f"({WAVES})().length === 1")  # not the one of the song before as well
     page.get_by_label("Lay over").select_option(second.name)
     page.get_by_role("slider", name="Time").focus()
     page.keyboard.press("PageUp")

@@ -44,12 +44,12 @@ export function createPlayer({ onTime, onState, onSilent }) {
     state();
   });
 
+  const scale = ({ from, to, width }) => width / (to - from);
+
   function showView() {
     if (!ready || !view) return;
-    const { from, to, width } = view;
-    const scale = width / (to - from);
-    if (wave.options.minPxPerSec !== scale) wave.zoom(scale);
-    wave.setScroll(from * scale);
+    if (wave.options.minPxPerSec !== scale(view)) wave.zoom(scale(view));
+    wave.setScroll(view.from * scale(view));
   }
   wave.on("redraw", () => {
     ready = true;
@@ -75,6 +75,7 @@ export function createPlayer({ onTime, onState, onSilent }) {
     draw(peaks) {
       $("wave").hidden = !peaks.length;
       if (!peaks.length) return;
+      if (view) wave.options.minPxPerSec = scale(view); // or it is drawn again, below what was drawn
       wave.load(audio.getAttribute("src") ?? "", [peaks], duration).catch(() => undefined);
     },
 
