@@ -154,13 +154,13 @@ export function createLibrary({ name, onOpen }) {
 
   $("conditions").onsubmit = async (event) => {
     event.preventDefault();
-    const before = where;
-    where = $("where").value.trim();
+    const next = $("where").value.trim();
     const right = await tried($("filter"), async () => {
       const box = map.box();
-      showMap(box, await server.libraryMap(where, box));
+      const answer = await server.libraryMap(next, box);
+      where = next;
+      showMap(box, answer);
     });
-    if (!right) where = before;
     $("where").ariaInvalid = String(!right);
     if (right && list?.again) list.again();
   };
