@@ -123,7 +123,9 @@ export function createLibrary({ name, onOpen }) {
   // `outlined`: the box, if it is to be seen on the map.
   function showRegion(box, title, outlined = null) {
     const again = () => tried($("list-view"), async () => {
-      const answer = await server.librarySongs(where, box, $("sort").value);
+      let [answer, held] = [];
+      do answer = await server.librarySongs((held = where), box, $("sort").value);
+      while (held !== where); // another condition was set meanwhile
       show(title, { ...answer, box: outlined }, again);
     });
     return again();
