@@ -36,7 +36,7 @@ benchmarks: .venv/all
 	$(BIN)/python benchmarks/training.py --quick
 
 screenshots: .venv/all
-	MOODCURVE_SCREENSHOTS=docs $(BIN)/python -m pytest tests/test_page.py -k screenshots
+	MOODCURVE_SCREENSHOTS=docs $(BIN)/python -m pytest tests/test_page.py tests/test_page_library.py -k screenshots
 
 clean:
 	rm -rf .venv demo .pytest_cache .mypy_cache .ruff_cache .hypothesis

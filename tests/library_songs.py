@@ -135,6 +135,46 @@ def made_up_library(lib, count, part=1000):
     return entries
 
 
+def many_songs(lib, count, *more, model="made-up"):
+    """A library of so many made-up songs, at once, and of more entries after them."""
+    from moodcurve.library import store
+    from moodcurve.moods import moods
+
+    rng = np.random.default_rng(5)
+    for folder in ("songs", "curves", "unfinished"):
+        (lib / folder).mkdir(parents=True)
+    points = rng.normal([0.1, -0.05], [0.3, 0.25], (count, 2)).clip(-1, 1)
+    wander = rng.normal(0, 0.05, (count, 2, store.POINTS))
+    columns = dict.fromkeys(store.SONGS.names, [None] * count) | {
+        "path": [f"/music/{k % 7}/song {k}.mp3" for k in range(count)],
+        "content": [str(k) for k in range(count)],
+        "seconds": rng.uniform(100, 300, count).round(1),
+        "half_seconds": np.full(count, 2, np.int32),
+        "title": [f"Song {k}" if k % 3 else None for k in range(count)],
+        "artist": [f"Artist {k % 40:02d}" if k % 5 else None for k in range(count)],
+        "mood": moods(*points.T).tolist(),
+        "model": [model] * count,
+        "licence": ["CC0"] * count,
+    }
+    for d, name in enumerate(("valence", "arousal")):
+        columns |= {name: points[:, d], f"{name}_sd": wander[:, d].std(axis=1)}
+        columns |= {f"{name}_{end}": points[:, d] + wander[:, d, k] for k, end in ENDS}
+        columns[f"{name}_path"] = list((points[:, d, None] + wander[:, d]).astype(np.float32))
+    arrays = [pa.array(columns[field.name], field.type) for field in store.SONGS]
+    values = dict.fromkeys(store.VALUES, np.zeros(2, np.float32))
+    rows = [{"path": path, "half_seconds": 2} for path in columns["path"]]
+    about = {"model": [model], "licence": ["CC0"], "replaces": []}
+    name = "part-000001.parquet"
+    curves = store._curves([store.Entry(row, values) for row in rows])
+    store._write(lib, "curves", name, curves, about)
+    store._write(lib, "songs", name, pa.Table.from_arrays(arrays, schema=store.SONGS), about)
+    if more:
+        write_part(lib, more)
+
+
+ENDS = ((0, "start"), (-1, "end"))
+
+
 if __name__ == "__main__":  # SOURCE LIB JOBS-OR-SCHEDULER TRACER
     source, lib, where, tracer = sys.argv[1:]
     spread = {"scheduler": where} if ":" in where else {"jobs": int(where)}

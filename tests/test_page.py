@@ -181,6 +181,7 @@ def test_a_dropped_song_is_seen_and_heard(open_page, curve, size):
     page = open_page(size)
     drawn = page.get_by_test_id("curve")
     assert drawn.count() == 1
+    assert page.get_by_test_id("map").is_hidden()  # there is no library
     for dimension, colour in (("valence", "#0072B2"), ("arousal", "#D55E00")):
         assert pixels(page, f"#lane-{dimension} canvas", colour) > 200
     assert "1:14" in page.get_by_test_id("summary").inner_text()
@@ -250,10 +251,19 @@ def test_keys_move_and_zoom(open_page, curve):
     assert page.evaluate(SHOWN)["heard"] == 0
 
 
+WAVES = """() => {
+  const drawn = [...document.querySelector('#wave').children].flatMap(
+    ({ shadowRoot }) => [...(shadowRoot?.querySelectorAll('.canvases canvas') ?? [])]);
+  return [...new Set(drawn.map((canvas) => canvas.getBoundingClientRect().top))];
+}"""
+"""Where the waveforms are that are drawn, from the top of the page."""
+
+
 def test_two_songs_are_laid_over_each_other(open_page, second):
     page = open_page(songs=[EXAMPLE, second])
     sync_api.expect(page.get_by_test_id("curve")).to_have_count(2)
     page.locator(".song", has_text="four_moods").click()
+    until(page, f"({WAVES})().length === 1")  # not the one of the song before as well
     page.get_by_label("Lay over").select_option(second.name)
     page.get_by_role("slider", name="Time").focus()
     page.keyboard.press("PageUp")
@@ -355,9 +365,15 @@ def drop(page, file: Path) -> None:
 
 
 def test_every_control_is_reached_by_tab_and_shows_it(open_page):
-    page = open_page()
+    reached = reached_by_tab(open_page(), 60)
+    assert {"files", "mode", "play", "zoom-in", "playhead", "download-csv"} <= reached.keys()
+    assert [name for name, seen in reached.items() if not seen] == []
+
+
+def reached_by_tab(page, presses: int) -> dict[str, bool]:
+    """The controls that get the focus, and whether each shows it."""
     reached = {}
-    for _ in range(60):
+    for _ in range(presses):
         page.keyboard.press("Tab")
         reached |= page.evaluate(
             """() => {
@@ -370,8 +386,7 @@ def test_every_control_is_reached_by_tab_and_shows_it(open_page):
               return { [at.id || at.name || at.dataset.testid || at.className]: seen };
             }"""
         )
-    assert {"files", "mode", "play", "zoom-in", "playhead", "download-csv"} <= reached.keys()
-    assert [name for name, seen in reached.items() if not seen] == []
+    return reached
 
 
 def test_a_full_queue_is_waited_for(open_page, second):

@@ -13,7 +13,10 @@ import pytest
 import soundfile
 
 from conftest import tone
+from library_songs import made_up, many_songs
 from moodcurve.audio import SAMPLE_RATE
+from moodcurve.library.places import Job
+from moodcurve.library.trace import entry_of
 from test_web_hostile import Server, start, stop
 
 pytest.importorskip("uvicorn", reason="needs moodcurve[web]")
@@ -106,6 +109,24 @@ def test_what_is_saved_is_in_the_corpus_alone(watched: Path) -> None:
     names = {str(file.relative_to(corpus)) for file in corpus.rglob("*") if file.is_file()}
     assert names == {"audio/song.flac", "annotations/song/Ann.json", "dynamic.csv"}
     assert (corpus / "audio" / "song.flac").read_bytes() == content
+
+
+def test_a_library_is_only_read(watched: Path) -> None:
+    path = watched / "song.wav"
+    soundfile.write(path, tone(12), SAMPLE_RATE)
+    own = entry_of(made_up(7, 24), Job(str(path), 1, "1"), "own", "made-up", {})
+    many_songs(watched / "library", 30, own)
+    before = sorted((watched / "library").rglob("*"))
+    server = start(watched / "scratch", "--library", str(watched / "library"))
+    try:
+        for question in ("map?left=-1&right=1&low=-1&high=1", "journey?from=sad&to=calm&minutes=9"):
+            assert server.ask("GET", f"/api/library/{question}")[0] == 200
+        _, answer = server.ask("POST", "/api/songs?library=30")
+        assert server.wait(answer["id"])["plays"]
+    finally:
+        code, _, _ = stop(server)
+    assert code == 130  # so the hook did not end it
+    assert sorted((watched / "library").rglob("*")) == before
 
 
 def _trace(server: Server, path: Path) -> dict:

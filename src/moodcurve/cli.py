@@ -124,6 +124,9 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument(
         "--corpus", metavar="DIR", type=Path, help="annotate songs; for `train` (made if need be)"
     )
+    serve.add_argument(
+        "--library", metavar="LIB", type=Path, help="show the map of what `library scan` made"
+    )
     serve.add_argument("--model", default="default", help="a name (see `models`) or a folder")
 
     train = command("train", _train, "Train a model on folders of labelled songs.")
@@ -324,6 +327,7 @@ def _serve(options: argparse.Namespace) -> int:
         open_browser=options.open,
         folder=options.folder,
         corpus=options.corpus,
+        library=options.library,
     )
     return OK
 

@@ -30,13 +30,14 @@ def write_playlist(
     """
     check_ending(path)
     text = (
-        _m3u8(songs, title, about) if path.suffix.lower() == ".m3u8" else _jspf(songs, title, about)
+        m3u8(songs, title, about) if path.suffix.lower() == ".m3u8" else _jspf(songs, title, about)
     )
     with replacing(path) as part:
         part.write_text(text, encoding="utf-8")
 
 
-def _m3u8(songs: Sequence[dict[str, Any]], title: str, about: Sequence[str]) -> str:
+def m3u8(songs: Sequence[dict[str, Any]], title: str, about: Sequence[str]) -> str:
+    """The text of an M3U8; arguments as of `write_playlist`."""
     lines = ["#EXTM3U", f"#PLAYLIST:{title}", *(f"# {line}" for line in about)]
     for song in songs:
         names = [song["artist"], song["title"] or Path(song["path"]).stem]

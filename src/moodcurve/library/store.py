@@ -116,6 +116,18 @@ def locked(folder: Path) -> Iterator[None]:
         file.truncate(0)
 
 
+def scanning(folder: Path) -> bool:
+    """Whether a scan holds the library now."""
+    try:
+        with (folder / "lock").open() as file:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
 def read_songs(folder: Path, columns: Sequence[str] | None = None, where: Any = None) -> pa.Table:
     """The table of songs, or some columns of it, of the songs that a pyarrow expression holds for.
 

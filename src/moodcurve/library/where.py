@@ -64,8 +64,9 @@ def parse(text: str) -> pc.Expression:
     except _At as error:
         at = len(text.encode()[: error.column].decode())  # Python counts bytes there
         raise _error(text, at, str(error)) from None
-    except (RecursionError, MemoryError, ValueError):
-        raise InputError("--where: too deeply nested, or no text; make it simpler") from None
+    except (RecursionError, MemoryError, ValueError, OverflowError):
+        reason = "too deeply nested, too large a number, or no text"
+        raise InputError(f"--where: {reason}; make it simpler") from None
     return expression
 
 

@@ -29,6 +29,9 @@ from moodcurve.export.scales import in_words
 from moodcurve.export.table import tabulate
 from moodcurve.model import find, read_manifest
 from moodcurve.web.guard import guarded
+from moodcurve.web.library import ROUTES as LIBRARY_ROUTES
+from moodcurve.web.library import Library, key_of
+from moodcurve.web.library import library as library_of
 from moodcurve.web.tracing import SECONDS, SONGS, Full, Song, Traced, Tracing
 from moodcurve.web.uploads import BYTES, Spool, busy, checked_name, read_json
 
@@ -46,9 +49,16 @@ class _Server:
     tracing: Tracing
     folder: Mapping[str, Path]
     corpus: Annotated | None
+    library: Library | None
     spool: Spool = field(default_factory=Spool)
     listeners: int = 0
     exporting: threading.Lock = field(default_factory=threading.Lock)
+
+    def let_go(self) -> None:
+        """Let all who wait for news or answers go: the server is about to end."""
+        self.tracing.end_listening()
+        if self.library:
+            self.library.end()
 
 
 def create_app(
@@ -57,6 +67,7 @@ def create_app(
     token: str | None = None,
     folder: Path | None = None,
     corpus: Path | None = None,
+    library: Path | None = None,
 ) -> Starlette:
     """The application.
 
@@ -66,8 +77,9 @@ def create_app(
         token: what must be shown; None where only this machine reaches it.
         folder: songs that can be traced without being sent.
         corpus: folder that annotations are kept in; made if it is not there.
+        library: folder of a library whose map is shown.
 
-    Raises InputError for a model, a folder or a corpus that cannot be used.
+    Raises InputError for a model, a folder, a corpus or a library that cannot be used.
     """
     manifest = read_manifest(find(model))
     songs = _songs_of(folder) if folder else {}
@@ -85,7 +97,9 @@ def create_app(
         "formats": list(FORMATS),
     }
     kept = Annotated(corpus) if corpus else None
-    server = _Server(about, Tracing(model), songs, kept)
+    held = Library(library, model) if library else None
+    about["library"] = held.name if held else None
+    server = _Server(about, Tracing(model), songs, kept, held)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -163,6 +177,8 @@ async def _about(request: Request) -> Response:
 
 async def _add(request: Request) -> Response:
     server, key = _server(request), request.query_params.get("folder")
+    if "library" in request.query_params:
+        return await _add_of_library(request, key_of(request.query_params["library"]))
     server.tracing.check_room()
     if key is None:
         name = checked_name(request.query_params.get("name"))
@@ -177,6 +193,17 @@ async def _add(request: Request) -> Response:
         if song.file:
             song.file.close()
         raise
+    return JSONResponse({"id": song.id}, 202)
+
+
+async def _add_of_library(request: Request, key: int) -> Response:
+    held, tracing = library_of(request), _server(request).tracing
+    song = next((song for song in tracing.songs.values() if song.library == key), None)
+    if song is None:
+        tracing.check_room()
+        curve, path = await held.ask(lambda atlas: atlas.curve(key))
+        song = Song(curve.about["file"], path=path, library=key, curve=curve)
+        tracing.add(song)
     return JSONResponse({"id": song.id}, 202)
 
 
@@ -215,7 +242,7 @@ async def _audio(request: Request) -> Response:
     if song.path is None:
         raise HTTPException(404, "uploads are not kept; the browser plays its own file")
     if not song.path.is_file():
-        raise HTTPException(404, f"{song.name}: no longer in the folder")
+        raise HTTPException(404, f"{song.name}: no longer there")
     return FileResponse(song.path)
 
 
@@ -291,4 +318,5 @@ _ROUTES = [
     Route("/api/annotations/{song}", _annotations),
     Route("/api/annotations/{song}/{rater}", _annotations, methods=["PUT", "DELETE"]),
     Route("/api/corpus/audio/{name}", _store_audio, methods=["PUT"]),
+    *LIBRARY_ROUTES,
 ]

@@ -28,15 +28,17 @@ def serve(
     open_browser: bool = False,
     folder: Path | None = None,
     corpus: Path | None = None,
+    library: Path | None = None,
 ) -> None:
     """Serve the page until Ctrl-C; `say` is told its address.
 
-    Raises InputError where it cannot listen there, and for a model or folder that cannot be used.
+    Raises InputError where it cannot listen there, and for a model, a folder or a library that
+    cannot be used.
     """
     if sys.platform == "win32":
         raise InputError("serve: not on Windows yet; run it in WSL")
     token = None if is_loopback(host) else secrets.token_urlsafe(24)
-    app = create_app(model, host, token, folder, corpus)
+    app = create_app(model, host, token, folder, corpus, library)
     with _listen(host, port) as listening:
         name = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(host, host)
         name = f"[{name}]" if ":" in name else name
@@ -68,7 +70,7 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Take a signal."""
-        self.config.app.state.server.tracing.end_listening()  # type: ignore[union-attr]
+        self.config.app.state.server.let_go()  # type: ignore[union-attr]
         super().handle_exit(sig, frame)
 
 

@@ -3,9 +3,9 @@
     python -P -m moodcurve.web.trace MODEL
 
 Standard input is a socket. When the model is loaded the process waits there for one message: the
-song's name and greatest length as JSON, and with it the descriptor of the open sound file. Then
-JSON lines go out: `{"seconds": ..}` as the song is read, at the end one line with everything
-(`curve`, `peaks`), or with `error`. Nothing comes back that is more than JSON.
+song's name and greatest length as JSON, whether its curve is wanted, and with it the descriptor of
+the open sound file. Then JSON lines go out: `{"seconds": ..}` as the song is read, at the end one
+line with everything (`peaks`, `curve`), or with `error`. Nothing comes back that is more than JSON.
 """
 
 import contextlib
@@ -14,6 +14,7 @@ import os
 import resource
 import socket
 import sys
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict
 from io import FileIO
@@ -46,7 +47,7 @@ def main() -> None:
     job = json.loads(message)
     with FileIO(descriptors[0]) as file:
         try:
-            _say(_trace(audio2curve, job["name"], file, job["seconds"]))
+            _say(_trace(audio2curve, file, **job))
         except InputError as error:
             _say({"error": str(error)})
         except MemoryError:
@@ -66,7 +67,9 @@ def _limit() -> None:
             resource.setrlimit(what, (most, most))
 
 
-def _trace(audio2curve: Audio2Curve, name: str, file: FileIO, most: float) -> dict[str, Any]:
+def _trace(
+    audio2curve: Audio2Curve, file: FileIO, name: str, most: float, wants_curve: bool
+) -> dict[str, Any]:
     peaks = _Peaks()
     about: dict[str, Any] = {"song": Path(name).stem, "file": name}
 
@@ -80,8 +83,17 @@ def _trace(audio2curve: Audio2Curve, name: str, file: FileIO, most: float) -> di
             yield block
         about["sample_rate"] = sample_rate(name, file)
 
-    curve = audio2curve.of_blocks(blocks(), about)
-    return {"seconds": round(peaks.seconds, 2), "curve": _plain(curve), "peaks": peaks.finish()}
+    curve = None
+    if wants_curve:
+        curve = _plain(audio2curve.of_blocks(blocks(), about))
+    else:
+        deque(blocks(), 0)
+    return {
+        "seconds": round(peaks.seconds, 2),
+        "sample_rate": about["sample_rate"],
+        "curve": curve,
+        "peaks": peaks.finish(),
+    }
 
 
 def _plain(curve: Curve) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, NamedTuple
@@ -24,6 +24,7 @@ SONGS = 200  # held, whatever their state
 WAITING = 100  # of them not yet done
 _PAUSE = 0.05  # seconds between two reports to a listener, at least
 _WALL_SECONDS = 900.0  # that one song may take
+_NO_PEAKS = json.dumps({"seconds": 0, "per_second": 10, "peaks": []})
 _LINE = 1 << 24  # bytes of one message of a tracing process; two hours of music need 2 MB
 
 
@@ -40,11 +41,17 @@ class Traced(NamedTuple):
 
 @dataclass
 class Song:
-    """A song and how far it is; `file` is an upload's open file, `path` that of a folder's song."""
+    """A song and how far it is.
+
+    `file` is an upload's open file, `path` that of a song of the folder or the library. A song of
+    the library brings its key there, `library`, and its `curve`: only a waveform is to be made.
+    """
 
     name: str
     file: BinaryIO | None = None
     path: Path | None = None
+    library: int | None = None
+    curve: Curve | None = None
     id: str = field(default_factory=lambda: secrets.token_hex(6))
     state: str = "queued"
     seconds: float = 0.0
@@ -56,6 +63,7 @@ class Song:
     def news(self) -> dict[str, Any]:
         """What listeners are told of it."""
         told = {"id": self.id, "name": self.name, "state": self.state, "seconds": self.seconds}
+        told |= {"library": self.library, "plays": self.path is not None}
         return {**told, "error": self.error} if self.error else told
 
 
@@ -156,7 +164,6 @@ class Tracing:
                 self._tell(song)
                 async with asyncio.timeout(_WALL_SECONDS):
                     song.traced = await self._in_process(song)
-            song.state = "done"
         except TimeoutError:
             song.error = f"{song.name}: took longer than {_WALL_SECONDS:g} s; convert it to flac"
         except (InputError, OSError) as error:
@@ -164,21 +171,24 @@ class Tracing:
         finally:
             if song.file:
                 song.file.close()
-        if song.error:
-            song.state = "failed"
+        if song.error and song.curve:  # which is none the worse
+            song.error, song.path, song.traced = None, None, Traced(song.curve, _NO_PEAKS)
+        song.state = "failed" if song.error else "done"
         self._tell(song)
 
     async def _in_process(self, song: Song) -> Traced:
+        if song.curve and not song.path:
+            return Traced(song.curve, _NO_PEAKS)
         process = await self._next
         if process.running.returncode is not None:  # it was killed while it waited
             await _end(process)
             process = await self._start()
         self._next = asyncio.create_task(self._start())
         try:
-            job = json.dumps({"name": song.name, "seconds": SECONDS}).encode()
+            job = {"name": song.name, "most": SECONDS, "wants_curve": song.curve is None}
             file = song.file or _open(song)
             try:
-                socket.send_fds(process.line, [job], [file.fileno()])
+                socket.send_fds(process.line, [json.dumps(job).encode()], [file.fileno()])
             except OSError:
                 raise InputError("the tracing process ended before it began; try again") from None
             finally:
@@ -194,9 +204,9 @@ class Tracing:
             song.seconds = told.get("seconds", song.seconds)
             if "error" in told:
                 raise InputError(told["error"])
-            if "curve" in told:
+            if "peaks" in told:
                 peaks = {"seconds": song.seconds, "per_second": 10, "peaks": told["peaks"]}
-                return Traced(_curve(told["curve"]), json.dumps(peaks))
+                return Traced(_curve_of(song, told), json.dumps(peaks))
             self._tell(song)
         raise InputError(f"{song.name}: {_reason(await process.wait())}")
 
@@ -237,6 +247,13 @@ def _reason(code: int) -> str:
     if code < 0:
         return f"its decoder crashed ({signal.Signals(-code).name}); convert it to flac"
     return "tracing it failed; please report this with the file"
+
+
+def _curve_of(song: Song, told: dict[str, Any]) -> Curve:
+    if song.curve is None:
+        return _curve(told["curve"])
+    about = {**song.curve.about, "sample_rate": told["sample_rate"]}
+    return replace(song.curve, about=about)
 
 
 def _curve(plain: dict[str, Any]) -> Curve:

@@ -1,4 +1,4 @@
-// Building elements, and the one line at the top that says what went wrong.
+// Building elements, saving files, and the one line at the top that says what went wrong.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -28,4 +28,11 @@ export function complain(subject, line) {
       return element("p", {}, text, " ", close);
     }),
   );
+}
+
+// Hand a file to the browser's downloads.
+export function save(name, blob) {
+  const link = element("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }

@@ -2,7 +2,8 @@
 
 import { createAnnotate } from "./annotate.js";
 import { DIMENSIONS, clock, familiarity, feeling, inWords, number, passageAt, rowAt } from "./curve.js";
-import { $, complain, element } from "./elements.js";
+import { $, complain, element, save } from "./elements.js";
+import { createLibrary } from "./library.js";
 import { createPlane } from "./plane.js";
 import { createPlayer } from "./player.js";
 import * as server from "./server.js";
@@ -10,6 +11,11 @@ import { createSongs } from "./songs.js";
 import { createTimeline } from "./timeline.js";
 
 const NAMES = { parquet: "Parquet", svl: "Sonic Visualiser", labels: "Audacity", srt: "Captions" };
+
+const SILENT = {
+  dropped: "No sound here: the page that it was dropped on has it. Drop the file again to hear it.",
+  library: "No sound here: its file is not on the machine of the server, or is no longer there.",
+};
 
 const dark = matchMedia("(prefers-color-scheme: dark)");
 let about = null;
@@ -32,6 +38,7 @@ const timeline = createTimeline({ onSeek: (time) => open && player.seek(time), o
 const plane = createPlane({ onAim: (next) => annotate.aim(next) });
 let annotate = null;
 let songs = null;
+let library = null;
 
 const shown = () => [open, other].filter(Boolean).map(({ curve }) => curve);
 
@@ -96,6 +103,7 @@ function showSong(song) {
   complain("sound", "");
   [open, other, shownRow] = [song, null, null];
   document.body.classList.toggle("has-open", Boolean(song));
+  library?.open(song?.library ?? undefined);
   if (!song) {
     player.open(null, 1);
     return annotate.open(null);
@@ -105,7 +113,9 @@ function showSong(song) {
   $("title").textContent = curve.song;
   $("summary").textContent = inWords(curve);
   $("caution").textContent = curve.caution ?? "";
+  $("about-model").textContent = curve.model?.name ?? about.model.name;
   $("about-familiarity").textContent = familiarity(curve);
+  $("silent").textContent = SILENT[song.library == null ? "dropped" : "library"];
   $("about-band").textContent = curve.band ? `shaded: ${Math.round(100 * curve.band.level)} % band` : "no band";
   showPassages(curve);
   showChoices();
@@ -172,9 +182,7 @@ function setMode(mode) {
 async function download(format) {
   try {
     const { name, blob } = await server.download(open.id, format);
-    const link = element("a", { href: URL.createObjectURL(blob), download: name });
-    link.click();
-    setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+    save(name, blob);
     complain("download", "");
   } catch (error) {
     complain("download", error.message);
@@ -212,7 +220,7 @@ function showAbout({ model, scale, folder, formats, version }) {
 function useKeys(event) {
   const { target, key } = event;
   if (event.ctrlKey || event.altKey || event.metaKey) return;
-  const free = target === document.body || target === $("playhead") || target === $("plane");
+  const free = [document.body, $("playhead"), $("plane"), $("map")].includes(target);
   if (key === " " && free && open) {
     event.preventDefault();
     player.toggle();
@@ -257,7 +265,6 @@ async function begin() {
   annotate = createAnnotate({ corpus: about.corpus, player, redraw: { point: plane.point, lanes: redraw } });
   songs = createSongs({
     limits: about.limits,
-    folder: about.folder?.songs ?? [],
     onCurve: () => open && showChoices(),
     onOpen: showSong,
     onForget: (song) => {
@@ -268,6 +275,7 @@ async function begin() {
     },
   });
   showAbout(about);
+  if (about.library) library = createLibrary({ name: about.library, onOpen: songs.openOfLibrary });
   $("files").onchange = ({ target }) => {
     songs.addFiles([...target.files]);
     target.value = "";
@@ -279,6 +287,7 @@ async function begin() {
   }
   dark.onchange = () => {
     player.recolour();
+    library?.redraw();
     redraw();
   };
   addEventListener("keydown", useKeys);

@@ -44,12 +44,12 @@ export function createPlayer({ onTime, onState, onSilent }) {
     state();
   });
 
+  const scale = ({ from, to, width }) => width / (to - from);
+
   function showView() {
     if (!ready || !view) return;
-    const { from, to, width } = view;
-    const scale = width / (to - from);
-    if (wave.options.minPxPerSec !== scale) wave.zoom(scale);
-    wave.setScroll(from * scale);
+    if (wave.options.minPxPerSec !== scale(view)) wave.zoom(scale(view));
+    wave.setScroll(view.from * scale(view));
   }
   wave.on("redraw", () => {
     ready = true;
@@ -70,8 +70,14 @@ export function createPlayer({ onTime, onState, onSilent }) {
       state();
     },
 
-    // The waveform of what is open. A superseded load is no failure: another song was opened.
-    draw: (peaks) => wave.load(audio.getAttribute("src") ?? "", [peaks], duration).catch(() => undefined),
+    // The waveform of what is open, if it has one. A superseded load is no failure: another song
+    // was opened.
+    draw(peaks) {
+      $("wave").hidden = !peaks.length;
+      if (!peaks.length) return;
+      if (view) wave.options.minPxPerSec = scale(view); // or it is drawn again, below what was drawn
+      wave.load(audio.getAttribute("src") ?? "", [peaks], duration).catch(() => undefined);
+    },
 
     seek(to) {
       silent = Math.max(0, Math.min(duration, to));

@@ -28,6 +28,7 @@ const part = encodeURIComponent;
 export const about = () => json("/api/about");
 export const sendFile = (file) => json(`/api/songs?name=${part(file.name)}`, { method: "POST", body: file });
 export const sendKey = (key) => json(`/api/songs?folder=${part(key)}`, { method: "POST" });
+export const sendLibraryKey = (key) => json(`/api/songs?library=${key}`, { method: "POST" });
 export const curve = (id) => json(`/api/songs/${part(id)}/curve`);
 export const peaks = (id) => json(`/api/songs/${part(id)}/peaks`);
 export const audioAddress = (id) => `/api/songs/${part(id)}/audio`;
@@ -53,6 +54,17 @@ export const annotate = (song, rater, lag, samples) =>
     headers: { "Content-Type": "application/json" },
     body: JSON.stringify({ lag_s: lag, samples }),
   });
+
+const asked = (values) => new URLSearchParams(values).toString();
+export const library = () => json("/api/library");
+export const librarySong = (key) => json(`/api/library/songs/${key}`);
+export const libraryMap = (where, box) => json(`/api/library/map?${asked({ where, ...box })}`);
+export const librarySongs = (where, box, sort) => json(`/api/library/songs?${asked({ where, ...box, sort })}`);
+export const libraryLike = (where, key) => json(`/api/library/like/${key}?${asked({ where })}`);
+export const libraryJourney = (where, from, to, minutes) =>
+  json(`/api/library/journey?${asked({ where, from, to, minutes })}`);
+export const playlist = async (title, keys) =>
+  (await ask("/api/library/playlist", { method: "POST", body: JSON.stringify({ title, keys }) })).blob();
 
 // The state of every song as it changes; the browser connects again by itself.
 export function listen(onSong, onConnection) {

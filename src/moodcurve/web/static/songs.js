@@ -8,10 +8,11 @@ const SVG = "http://www.w3.org/2000/svg";
 const breathe = () => new Promise((next) => setTimeout(next)); // so that no task is long
 const MINI = 100; // points of the small curve in the list, at most
 
-export function createSongs({ limits, folder, onCurve, onOpen, onForget }) {
+export function createSongs({ limits, onCurve, onOpen, onForget }) {
   const songs = [];
   let sending = false;
   let open = null;
+  let wanted = null; // to be opened as soon as it can be
 
   const named = (count) => (count === 1 ? "1 song" : `${count} songs`);
 
@@ -25,7 +26,7 @@ export function createSongs({ limits, folder, onCurve, onOpen, onForget }) {
   }
 
   function entry(song) {
-    const name = element("span", { className: "song-name", textContent: song.name, title: song.name });
+    const name = element("span", { className: "song-name" });
     const state = element("span", { className: "song-state" });
     const bar = element("progress", { hidden: true, ariaLabel: `Tracing ${song.name}` });
     const mini = document.createElementNS(SVG, "svg");
@@ -40,7 +41,7 @@ export function createSongs({ limits, folder, onCurve, onOpen, onForget }) {
       type: "button", className: "quiet away", textContent: "×", ariaLabel: `Forget ${song.name}`,
     });
     away.onclick = () => forget(song);
-    return { item: element("li", {}, button, bar, again, away), state, bar, mini, button, again, away };
+    return { item: element("li", {}, button, bar, again, away), name, state, bar, mini, button, again, away };
   }
 
   function inWords(song) {
@@ -56,7 +57,8 @@ export function createSongs({ limits, folder, onCurve, onOpen, onForget }) {
   }
 
   function show(song) {
-    const { item, state, bar, mini, button, again } = song.entry;
+    const { item, name, state, bar, mini, button, again } = song.entry;
+    name.textContent = name.title = song.name;
     item.dataset.state = song.state;
     state.textContent = inWords(song);
     bar.hidden = song.state !== "tracing";
@@ -110,6 +112,14 @@ export function createSongs({ limits, folder, onCurve, onOpen, onForget }) {
     sendWaiting();
   }
 
+  // A song of the library, which is opened as soon as its curve is here.
+  function openOfLibrary(key, name) {
+    const song = songs.find(({ library }) => library === key) ?? add({ name, library: key, state: "waiting" });
+    if (song.curve) return openSong(song);
+    wanted = song;
+    sendWaiting();
+  }
+
   function wait(song) {
     song.state = "waiting";
     show(song);
@@ -129,9 +139,14 @@ export function createSongs({ limits, folder, onCurve, onOpen, onForget }) {
     sending = false;
   }
 
+  function sent({ file, key, library }) {
+    if (file) return server.sendFile(file);
+    return key ? server.sendKey(key) : server.sendLibraryKey(library);
+  }
+
   async function send(song) {
     try {
-      const { id } = await (song.key ? server.sendKey(song.key) : server.sendFile(song.file));
+      const { id } = await sent(song);
       adopt(song, id);
       complain("queue", "");
     } catch (error) {
@@ -151,10 +166,10 @@ export function createSongs({ limits, folder, onCurve, onOpen, onForget }) {
   }
 
   // What the server says of a song.
-  function hear({ id, name, state, seconds, error }) {
+  function hear({ id, name, state, seconds, error, library, plays }) {
     const song = songs.find((one) => one.id === id) ?? add({ id, name, state });
     if (song.curve) return;
-    Object.assign(song, { state, seconds, error });
+    Object.assign(song, { name, state, seconds, error, library, plays });
     show(song);
     if (state === "failed") say(`${song.name}: ${error}`);
     if (state === "done") fetchCurve(song);
@@ -170,10 +185,8 @@ export function createSongs({ limits, folder, onCurve, onOpen, onForget }) {
     } finally {
       song.fetching = false;
     }
-    // A song of the folder can be heard from there, after the page was loaded again, too.
-    if (!song.file && folder.some(({ name }) => name === song.name)) {
-      song.address = server.audioAddress(song.id);
-    }
+    // A song of the folder or the library can be heard from there.
+    if (!song.file && song.plays) song.address = server.audioAddress(song.id);
     await breathe();
     if (!songs.includes(song)) return; // forgotten meanwhile
     drawMini(song);
@@ -181,12 +194,12 @@ export function createSongs({ limits, folder, onCurve, onOpen, onForget }) {
     say(`${song.name}: curve ready`);
     onCurve(song);
     await breathe();
-    if (!open && songs.includes(song)) openSong(song);
+    if ((!open || song === wanted) && songs.includes(song)) openSong(song);
   }
 
   function openSong(song) {
     const before = open;
-    open = song;
+    [open, wanted] = [song, null];
     if (before) show(before);
     if (song) show(song);
     onOpen(song);
@@ -211,6 +224,7 @@ export function createSongs({ limits, folder, onCurve, onOpen, onForget }) {
   return {
     addFiles,
     addKey,
+    openOfLibrary,
     hear,
     traced: () => songs.filter(({ curve }) => curve),
   };
