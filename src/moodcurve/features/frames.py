@@ -5,8 +5,9 @@ long frames of 60 ms with a Gaussian window serve the voicing family and zero cr
 et al. 2013). Frame t of either length begins at sample 441 t.
 """
 
+from typing import Any
+
 import numpy as np
-import scipy.fft
 from numpy.typing import NDArray
 
 from moodcurve.audio import SAMPLE_RATE
@@ -34,6 +35,14 @@ def frame_count(samples: int) -> int:
     return max(1, 1 + (samples - LONG) // STEP)
 
 
+def transform(frames: NDArray[Any]) -> NDArray[Any]:
+    """The Fourier transform of real frames (m, n), unscaled: (m, n / 2 + 1), of their precision."""
+    import scipy.fft  # its import takes longer than some commands that transform nothing
+
+    spectra: NDArray[Any] = scipy.fft.rfft(frames, axis=1)
+    return spectra
+
+
 class Spectra:
     """Transforms the frames of one kind; keeps the padded buffer that they are windowed into."""
 
@@ -48,7 +57,7 @@ class Spectra:
             self._padded = np.zeros((count, size), np.float32)
         frames = np.lib.stride_tricks.sliding_window_view(samples, length)[::STEP][:count]
         np.multiply(frames, self._window, out=self._padded[:count, :length])
-        spectra: NDArray[np.complex64] = scipy.fft.rfft(self._padded[:count], axis=1)
+        spectra: NDArray[np.complex64] = transform(self._padded[:count])
         return spectra
 
 

@@ -7,11 +7,10 @@ and of each interval, whatever the key. `moodcurve.context` makes keys and modes
 """
 
 import numpy as np
-import scipy.fft
 
 from moodcurve.audio import SAMPLE_RATE
 from moodcurve.features import kernels
-from moodcurve.features.frames import Float32, Float64, sixteen_bits
+from moodcurve.features.frames import Float32, Float64, sixteen_bits, transform
 
 LENGTH = 16384  # samples of a frame, 0.37 s
 SECONDS = 0.25  # between frames
@@ -95,7 +94,7 @@ def describe(frames: Float32) -> Float64:
 
     Sources: chroma Fujishima 1999; the products summed over all roots are a form of our own.
     """
-    spectra = scipy.fft.rfft(frames * _HANN, axis=1)[:, _BINS]
+    spectra = transform(frames * _HANN)[:, _BINS]
     notes = np.sqrt(kernels.weighted_sums(np.abs(spectra), _WEIGHTS))
     chroma = np.stack([notes[:, k::PITCH_CLASSES].sum(axis=1) for k in range(PITCH_CLASSES)], 1)
     total = chroma.sum(axis=1, keepdims=True)
