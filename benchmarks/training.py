@@ -31,10 +31,10 @@ import torch  # noqa: E402
 from moodcurve.corpora.layouts import open_corpus  # noqa: E402
 from moodcurve.corpora.rows import LabelledRows, labelled_rows  # noqa: E402
 from moodcurve.training import cells, memory  # noqa: E402
+from moodcurve.training.batches import Sequences  # noqa: E402
 from moodcurve.training.checkpoint import Epoch  # noqa: E402
 from moodcurve.training.ensemble import partitions, sequences, without_networks  # noqa: E402
 from moodcurve.training.loop import (  # noqa: E402
-    Sequences,
     Settings,
     Task,
     one_thread,

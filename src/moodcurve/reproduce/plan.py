@@ -16,7 +16,8 @@ from moodcurve.model import DIMENSIONS
 from moodcurve.reproduce.jobs import Job, NetworkJob, RegressionJob, autoencoder_of
 from moodcurve.reproduce.recipes import RECIPES, Recipe
 from moodcurve.reproduce.split import PARTITIONS, TRAINING, WITH_TEST, Split
-from moodcurve.training.loop import Sequences, Settings, train
+from moodcurve.training.batches import Sequences
+from moodcurve.training.loop import Settings, train
 from moodcurve.training.network import initial_network
 from moodcurve.training.presets import SCALES
 

@@ -29,8 +29,9 @@ from moodcurve.network import Array, Network
 from moodcurve.predict import groups_outputs
 from moodcurve.sequences import cut, pad
 from moodcurve.spread import Spread
+from moodcurve.training.batches import Sequences
 from moodcurve.training.calibration import fit_factors, fit_familiarity, fit_spread
-from moodcurve.training.loop import Sequences, Task, one_thread, train_many
+from moodcurve.training.loop import Task, one_thread, train_many
 from moodcurve.training.network import initial_network
 from moodcurve.training.partitions import Indices, validation_sets
 from moodcurve.training.presets import SCALES, Preset
