@@ -37,7 +37,7 @@ class Progress:
     """The weights, the optimiser's memory, the random generators, and the best weights so far."""
 
     model: BLSTM
-    optimiser: torch.optim.Optimizer
+    optimiser: torch.optim.Optimizer  # also of the networks trained at the same time
     rng: np.random.Generator  # the order of the sequences
     noise: torch.Generator
     best: list[torch.Tensor]  # as `BLSTM.copies`

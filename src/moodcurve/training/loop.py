@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from moodcurve.errors import InputError
-from moodcurve.network import Network
+from moodcurve.network import Network, to_arrays
 from moodcurve.training.batches import Batch, Held, Indices, Sequences, hold, together
 from moodcurve.training.checkpoint import Epoch, Progress, restore, save
 from moodcurve.training.devices import CPU, at_work
@@ -116,9 +116,17 @@ def train_many(
         raise InputError("there are no training sequences; check the partition and the lengths")
     rows = min(settings.batch, max(len(task.training) for task in tasks))
     steps = max(task.training.mask.shape[1] for task in tasks)
+    shapes = {tuple(array.shape for array in to_arrays(task.network).values()) for task in tasks}
+    if len(shapes) > 1:
+        raise InputError("networks of several shapes cannot be trained at once; train one by one")
     check_memory([task.network for task in tasks], steps, rows, settings.optimiser, device)
     with at_work(device):
-        every = [_begin(task, settings, device) for task in tasks]
+        models = [BLSTM(task.network, settings.clip_deltas, device) for task in tasks]
+        optimiser = _optimiser([w for model in models for w in model.parameters()], settings)
+        every = [
+            _begin(task, model, optimiser, device)
+            for task, model in zip(tasks, models, strict=True)
+        ]
         saved = -math.inf
         while active := [one for one in every if not _finished(one.progress, settings)]:
             _advance(active, settings)
@@ -139,10 +147,11 @@ class _Member(NamedTuple):
     validation: Held | None
 
 
-def _begin(task: Task, settings: Settings, device: torch.device) -> _Member:
-    model = BLSTM(task.network, settings.clip_deltas).to(device)
+def _begin(
+    task: Task, model: BLSTM, optimiser: torch.optim.Optimizer, device: torch.device
+) -> _Member:
     noise = torch.Generator(device).manual_seed(int(task.rng.integers(2**63)))
-    progress = Progress(model, _optimiser(model, settings), task.rng, noise, model.copies())
+    progress = Progress(model, optimiser, task.rng, noise, model.copies())
     if task.checkpoint and task.checkpoint.exists():
         restore(progress, task.checkpoint)
     validation = hold(task.validation, device) if task.validation is not None else None
@@ -238,13 +247,14 @@ def _totals(found: Iterable[tuple[Sequence[int], Tensor]], count: int) -> list[f
     return totals
 
 
-def _optimiser(model: BLSTM, settings: Settings) -> torch.optim.Optimizer:
+def _optimiser(weights: Sequence[Tensor], settings: Settings) -> torch.optim.Optimizer:
+    """One of all networks; those without a gradient sit out its step."""
     if settings.optimiser == "sgd":
         return torch.optim.SGD(
-            model.parameters(), lr=settings.learning_rate, momentum=settings.momentum, fused=True
+            weights, lr=settings.learning_rate, momentum=settings.momentum, fused=True
         )
     return torch.optim.AdamW(
-        model.parameters(),
+        weights,
         lr=settings.learning_rate,
         weight_decay=settings.weight_decay,
         fused=True,
@@ -291,9 +301,9 @@ def _update(
             own_gradient = gradient.contiguous()  # as the fused optimisers take it to be
             weight.grad = own_gradient if weight.grad is None else weight.grad + own_gradient
         found.append(([n for n, _ in few], errors.detach()))
-    for member, _ in members:
-        member.progress.optimiser.step()
-        member.progress.optimiser.zero_grad()
+    optimiser = members[0][0].progress.optimiser
+    optimiser.step()
+    optimiser.zero_grad()
     return found
 
 

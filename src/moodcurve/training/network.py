@@ -97,17 +97,30 @@ def _draw_stack(
     return Network((*stack, Dense(draw(outputs, width), draw(outputs), "identity")))
 
 
-class BLSTM(torch.nn.Module):
-    """A trainable copy of a numpy network; `clip_deltas`, of LSTM layers: see `lstm_layer`."""
+class BLSTM:
+    """A trainable copy of a numpy network; `clip_deltas`, of LSTM layers: see `lstm_layer`.
 
-    def __init__(self, network: Network, clip_deltas: bool = True) -> None:
-        super().__init__()
+    Attributes:
+        network: the one that was given.
+        weights: of each layer, in the order of its fields.
+    """
+
+    def __init__(
+        self, network: Network, clip_deltas: bool = True, device: torch.device | None = None
+    ) -> None:
         self.clip_deltas = clip_deltas
         self.network = network
-        self._weights = torch.nn.ModuleList(
-            torch.nn.ParameterList(torch.tensor(getattr(layer, name)) for name in _names(layer))
+        self.weights = [
+            [
+                torch.tensor(getattr(layer, name), device=device, requires_grad=True)
+                for name in _names(layer)
+            ]
             for layer in network.layers
-        )
+        ]
+
+    def parameters(self) -> list[Tensor]:
+        """All weights."""
+        return [weight for own in self.weights for weight in own]
 
     def to_network(self, weights: Sequence[Tensor] | None = None) -> Network:
         """Copy the present weights, or those of `copies`, into a numpy network."""
@@ -123,14 +136,10 @@ class BLSTM(torch.nn.Module):
         """Copies of the present weights, where they are."""
         return [weight.detach().clone() for weight in self.parameters()]
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute outputs (B, T, N) for `x` (B, T, F); `mask` (B, T) is false on right padding."""
         lengths = None if mask is None else mask.sum(dim=1, dtype=torch.int32)[None]
         return run_all([self], x.transpose(0, 1)[None], lengths)[0].transpose(0, 1)
-
-    def layers(self) -> list[tuple[Layer, Any]]:
-        """Each layer as it was given, and its weights in the order of its fields."""
-        return list(zip(self.network.layers, self._weights, strict=True))
 
 
 def run_all(models: Sequence[BLSTM], x: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -138,15 +147,13 @@ def run_all(models: Sequence[BLSTM], x: Tensor, lengths: Tensor | None = None) -
 
     `x` is (M, T, B, F), `lengths` (M, B), int32, how long each sequence is: T without. Returns
     (M, T, B, N), meaningless beyond a sequence's end. A network's outputs and gradients are those
-    that it has alone, but for rounding. Raises InputError where the networks differ in shape.
+    that it has alone, but for rounding.
     """
-    clip = models[0].clip_deltas
-    if len({tuple(p.shape for p in model.parameters()) for model in models}) > 1:
-        raise InputError("networks of several shapes cannot be trained at once; train one by one")
-    for members in zip(*(model.layers() for model in models), strict=True):
-        layer, weights = members[0][0], [list(own) for _, own in members]
+    first = models[0]
+    for number, layer in enumerate(first.network.layers):
+        weights = [model.weights[number] for model in models]
         if isinstance(layer, Recurrent):
-            x = lstm_layer(x, lengths, weights, clip_deltas=clip)
+            x = lstm_layer(x, lengths, weights, clip_deltas=first.clip_deltas)
         elif isinstance(layer, Elman):
             x = elman_layer(x, lengths, weights)
         else:
