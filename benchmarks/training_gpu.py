@@ -149,15 +149,17 @@ def seconds(tasks: list[Task], epochs: int, device: torch.device) -> float:
 
 
 def report(found: dict[str, Any]) -> str:
-    lines = [
-        f"GPU: {found['device']}, tf32 {found['peak_tflops']} TFLOP/s, {found['copy_TB_s']} TB/s"
-    ]
-    lines += [
-        "  T = {0}: {ours_ms} ms for {1} networks, {ours_tflops} TFLOP/s; nn.LSTM one after another "
-        "{nn_lstm_ms} ms, {ratio_nn_lstm} x; floors {floor_operations_ms} ms of operations, "
-        "{floor_bytes_ms} ms of bytes".format(steps, GROUP, **found[f"T{steps}"])
-        for steps in (10, 60)
-    ]
+    lines = ["GPU: {device}, tf32 {peak_tflops} TFLOP/s, {copy_TB_s} TB/s".format(**found)]
+    for steps in (10, 60):
+        own = found[f"T{steps}"]
+        lines += [
+            f"  T = {steps}, {GROUP} networks at once:".ljust(38)
+            + "{ours_ms:9} ms, {ours_tflops} TFLOP/s".format(**own),
+            "    torch.nn.LSTM, one after another:".ljust(38)
+            + "{nn_lstm_ms:9} ms, ours {ratio_nn_lstm} x".format(**own),
+            "    at least, for operations, bytes:".ljust(38)
+            + "{floor_operations_ms:9} ms, {floor_bytes_ms} ms".format(**own),
+        ]
     run = found["protocol"].get("run_s")
     lines.append(
         f"  the whole protocol: {found['protocol']['projected_s']} s projected"
