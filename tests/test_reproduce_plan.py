@@ -148,6 +148,23 @@ def test_names_by_hand():
     assert RegressionJob("svr", 0).name == "svr-valence"
 
 
+def test_together_are_networks_alike(monkeypatch):
+    """Of one shape, trained alike and pretrained alike; each once; regressions alone."""
+    found = planned(*plan.TABLES)
+    assert sorted(map(len, plan.together(found))) == [1] * len(found)  # on a processor
+    monkeypatch.setattr(plan, "AT_ONCE", 50)
+    groups = plan.together(found)
+    assert Counter(job for jobs in groups for job in jobs) == Counter(found)
+    for first, *others in groups:
+        if isinstance(first, RegressionJob):
+            assert not others
+        for key in ("family", "layers", "units", "scale", "pretraining"):
+            assert all(getattr(job, key) == getattr(first, key) for job in others)
+    # 30 networks of each scale and pretraining set, 120 more for "nested"; 30 x 2 for "search"
+    sizes = Counter(len(jobs) for jobs in groups if jobs[0].family == "blstm")
+    assert sizes == {50: 4 * 3, 30: 4, 2: 30}
+
+
 @pytest.mark.parametrize(("without", "kept"), [(None, 23), (4, 21)])
 def test_a_network_is_trained_on_songs_of_neither_set(without, kept):
     found = split()

@@ -1,7 +1,7 @@
 """What has to be trained for which table, and how long that takes."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import cache
@@ -13,7 +13,14 @@ from moodcurve.corpora.folder import Song
 from moodcurve.errors import InputError
 from moodcurve.features import FEATURE_NAMES, HOP
 from moodcurve.model import DIMENSIONS
-from moodcurve.reproduce.jobs import Job, NetworkJob, RegressionJob, autoencoder_of
+from moodcurve.reproduce.jobs import (
+    Job,
+    NetworkJob,
+    RegressionJob,
+    autoencoder_of,
+    kind,
+    settings_of,
+)
 from moodcurve.reproduce.recipes import RECIPES, Recipe
 from moodcurve.reproduce.split import PARTITIONS, TRAINING, WITH_TEST, Split
 from moodcurve.training.loop import Sequences, Settings, train
@@ -38,6 +45,10 @@ FROM_LABELS = ("partitions", "constant")
 SEARCH_SCALE = 30  # a guess: the paper does not say at which scale it searched
 BASELINE_SCALE = 60  # the recurrent baselines read a clip of the challenge in one piece
 EVENING = 4 * 3600.0  # seconds
+#: Networks alike that a worker trains at once. A processor gains next to nothing by it, and one
+#: alone comes to the very same numbers whatever is done, or left to do, beside it: so the tables
+#: hang on neither workers nor interruptions. A GPU wants dozens, and is exact to rounding.
+AT_ONCE = 1
 
 _DIMENSIONS = range(len(DIMENSIONS))
 _UNKNOWN_LENGTH = 60  # half-seconds assumed of a song with one label for all of it
@@ -129,6 +140,18 @@ def jobs(asked: AbstractSet[str], recipe: Recipe, split: Split) -> list[list[Job
     return [[*first, *others], list(pretrained)]
 
 
+def together(left: Iterable[Job]) -> list[tuple[Job, ...]]:
+    """Put jobs alike together, `AT_ONCE` at most."""
+    alike: dict[Hashable, list[Job]] = defaultdict(list)
+    for job in left:
+        alike[kind(job)].append(job)
+    return [
+        tuple(jobs[first : first + AT_ONCE])
+        for jobs in alike.values()
+        for first in range(0, len(jobs), AT_ONCE)
+    ]
+
+
 def kinds(planned: Iterable[Job]) -> str:
     """How many jobs of which kind, as text."""
     counts = Counter(job.family for job in planned)
@@ -148,7 +171,7 @@ class Clock:
         """The least and the most that a job takes on one core: early stopping decides."""
         if isinstance(job, RegressionJob):
             return (2.0, 10.0) if job.family == "mlr" else self._svr()
-        settings = self._settings(job)
+        settings = settings_of(job, self._recipe)
         lengths = self._clips[self._held :]
         if job.pretraining == WITH_TEST and job.family == "autoencoder":
             lengths = self._clips + self._tests
@@ -158,11 +181,6 @@ class Clock:
         if job.family == "autoencoder":
             return settings.epochs * epoch, settings.epochs * epoch
         return min(settings.patience + 1, settings.epochs) * epoch, settings.epochs * epoch
-
-    def _settings(self, job: NetworkJob) -> Settings:
-        if job.family == "autoencoder":
-            return self._recipe.pretraining
-        return self._recipe.preset.settings if job.family == "blstm" else self._recipe.baseline
 
     def _svr(self) -> tuple[float, float]:
         # 6 points of a grid, 5 sets; about a microsecond a pair of rows, twice that at worst
