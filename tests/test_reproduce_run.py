@@ -773,6 +773,32 @@ def test_a_full_disk(deam, finished, monkeypatch, tmp_path, capsys, what):
     same_table(folder, finished, "search")
 
 
+def test_a_disk_that_is_full_at_the_end(deam, finished, monkeypatch, tmp_path, capsys):
+    """Everything is trained; the tables are written, the model cannot be."""
+    folder, write = tmp_path / "run", Path.write_bytes
+    shutil.copytree(finished[0], folder)
+    shutil.rmtree(folder / "model")
+
+    def full(path, content):
+        if path.name == "weights.npz":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        assert reproduce(deam[0], folder, "--only", "table2")[0] == 1
+    message = capsys.readouterr().err
+    assert message == (
+        f"moodcurve: error: {folder}/model: cannot be written (No space left on device); make room;"
+        f" what is done is kept in {folder}: start the same command again to go on\n"
+    )
+    assert not (folder / "model").exists()
+    assert reproduce(deam[0], folder, "--only", "table2")[0] == 0
+    same_table(folder, finished, "table2")
+    for name in ("manifest.json", "weights.npz"):
+        assert (folder / "model" / name).stat().st_size > 0
+
+
 # Refused
 
 

@@ -1,5 +1,6 @@
 """What has to be trained for which table, and how long that takes."""
 
+import time
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
@@ -23,7 +24,7 @@ from moodcurve.reproduce.jobs import (
 )
 from moodcurve.reproduce.recipes import RECIPES, Recipe
 from moodcurve.reproduce.split import PARTITIONS, TRAINING, WITH_TEST, Split
-from moodcurve.training.loop import Sequences, Settings, train
+from moodcurve.training.loop import Sequences, Settings, one_thread, train
 from moodcurve.training.network import initial_network
 from moodcurve.training.presets import SCALES
 
@@ -190,14 +191,25 @@ class Clock:
 
 @cache
 def _time_batch(layers: int, units: int, scale: int, batch: int) -> float:
-    """Seconds that a BLSTM of that size takes to learn from one mini-batch, on one core."""
+    """Seconds of computing that a BLSTM of that size takes to learn from one mini-batch.
+
+    On one core, as a worker; what else the machine does meanwhile is not counted.
+    """
+    one_thread()
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(batch, scale, len(FEATURE_NAMES))).astype(np.float32)
     data = Sequences(inputs, inputs[:, :, :1], np.ones((batch, scale), bool))
     network = initial_network(len(FEATURE_NAMES), layers, 2 * -(-units // 2), rng)
-    settings = Settings(batch=batch, epochs=2)
-    _, log = train(network, data, None, settings, rng)
-    return min(line["seconds"] for line in log)
+    ends = [time.thread_time()]
+    train(
+        network,
+        data,
+        None,
+        Settings(batch=batch, epochs=4),
+        rng,
+        lambda _: ends.append(time.thread_time()),
+    )
+    return float(np.diff(ends).min())
 
 
 def _half_seconds(song: Song) -> int:
