@@ -106,7 +106,8 @@ class Task(NamedTuple):
     pretrained: Network | None
 
     def __str__(self) -> str:
-        return "; ".join(job.name for job in self.jobs)
+        first, *others = self.jobs
+        return f"{first.name} and {len(others)} like it" if others else first.name
 
 
 class Done(NamedTuple):

@@ -205,7 +205,7 @@ def _time_batch(layers: int, units: int, scale: int, batch: int) -> float:
         network,
         data,
         None,
-        Settings(batch=batch, epochs=4),
+        Settings(batch=batch, epochs=3),
         rng,
         lambda _: ends.append(time.thread_time()),
     )
