@@ -12,7 +12,13 @@ from moodcurve import InputError
 from moodcurve.corpora.folder import Song
 from moodcurve.corpora.rows import LabelledRows
 from moodcurve.reproduce import plan
-from moodcurve.reproduce.jobs import NetworkJob, RegressionJob, autoencoder_of, training_songs
+from moodcurve.reproduce.jobs import (
+    NetworkJob,
+    RegressionJob,
+    autoencoder_of,
+    task,
+    training_songs,
+)
 from moodcurve.reproduce.recipes import RECIPES, recipe
 from moodcurve.reproduce.split import TRAINING, WITH_TEST, Material, Split
 
@@ -146,6 +152,31 @@ def test_names_by_hand():
         "autoencoder-2x32-T10-training"
     )
     assert RegressionJob("svr", 0).name == "svr-valence"
+
+
+def test_together_are_networks_alike(monkeypatch):
+    """Of one shape, trained alike and pretrained alike; each once; regressions alone."""
+    found = planned(*plan.TABLES)
+    assert sorted(map(len, plan.together(found))) == [1] * len(found)  # on a processor
+    monkeypatch.setattr(plan, "AT_ONCE", 50)
+    groups = plan.together(found)
+    assert Counter(job for jobs in groups for job in jobs) == Counter(found)
+    for first, *others in groups:
+        if isinstance(first, RegressionJob):
+            assert not others
+        for key in ("family", "layers", "units", "scale", "pretraining"):
+            assert all(getattr(job, key) == getattr(first, key) for job in others)
+    # 30 networks of each scale and pretraining set, 120 more for "nested"; 30 x 2 for "search"
+    sizes = Counter(len(jobs) for jobs in groups if jobs[0].family == "blstm")
+    assert sizes == {50: 4 * 3, 30: 4, 2: 30}
+
+
+def test_tasks_by_their_names(tmp_path):
+    first, *others = (NetworkJob("rnn", 1, 10, 60, 0, 0, trial) for trial in range(3))
+    assert str(task((first,), PAPER, tmp_path)) == "rnn-1x10-T60-valence-p0-t0"
+    assert (
+        str(task((first, *others), PAPER, tmp_path)) == "rnn-1x10-T60-valence-p0-t0 and 2 like it"
+    )
 
 
 @pytest.mark.parametrize(("without", "kept"), [(None, 23), (4, 21)])

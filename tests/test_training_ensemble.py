@@ -23,6 +23,7 @@ from moodcurve.predict import scale_outputs
 from moodcurve.sequences import cut, stitch
 from moodcurve.training import ensemble, presets
 from moodcurve.training.ensemble import (
+    bundle_bytes,
     learned,
     sequences,
     song_weights,
@@ -144,6 +145,15 @@ def test_what_the_model_says_of_itself(here, tmp_path):
     np.testing.assert_allclose(training["constant"], np.nanmean(labels, axis=0), atol=1e-6)
     save(model, tmp_path / "bundle")
     assert load(tmp_path / "bundle").about == model.about
+
+
+@pytest.mark.parametrize("joint", [False, True])
+def test_the_room_that_a_bundle_takes(here, tmp_path, joint):
+    """At most what was said before, and not much less: networks of weights that none can pack."""
+    preset = replace(TINY, units=32, joint=joint)
+    save(train_on_songs(corpus(), preset, "tiny", []), tmp_path / "bundle")
+    taken = sum(path.stat().st_size for path in (tmp_path / "bundle").iterdir())
+    assert taken < bundle_bytes(preset, 10) < 1.6 * taken + 2**20
 
 
 def test_the_shape_of_the_model(here):

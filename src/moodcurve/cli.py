@@ -329,11 +329,12 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from moodcurve.model import check_writable, save
+    from moodcurve.files import reserved
+    from moodcurve.model import check_writable, save_or_rescue
 
     with training_parts():
         from moodcurve.cluster import check_workers, workers
-        from moodcurve.training.ensemble import learned, train_model
+        from moodcurve.training.ensemble import bundle_bytes, learned, train_model
         from moodcurve.training.presets import preset
     from moodcurve.corpora.doubts import check_labels
     from moodcurve.corpora.layouts import open_corpus
@@ -344,13 +345,18 @@ def _train(options: argparse.Namespace) -> int:
     corpora = [open_corpus(folder) for folder in options.corpora]
     for note in (*(note for corpus in corpora for note in corpus.notes), *check_labels(corpora)):
         _note(note)
+    size = bundle_bytes(chosen, sum(len(corpus.songs) for corpus in corpora))
     try:
-        with workers(options.jobs, options.scheduler) as distribute:
+        with (
+            reserved(options.output.parent, size),
+            workers(options.jobs, options.scheduler) as distribute,
+        ):
             model = train_model(corpora, chosen, options.output.name, distribute)
     except Unfinished as error:
         raise Unfinished(f"{error}; nothing is written yet: start the same command again") from None
-    save(model, options.output)
-    _say(f"{learned(model)}\nwrote {options.output}")
+    _say(learned(model))
+    save_or_rescue(model, options.output)
+    _say(f"wrote {options.output}")
     return OK
 
 

@@ -30,7 +30,7 @@ from moodcurve.corpora.layouts import open_corpus
 from moodcurve.errors import InputError, Unfinished
 from moodcurve.files import check_folder, replacing
 from moodcurve.reproduce import plan
-from moodcurve.reproduce.jobs import Done, Job, Task, do, path_of, task, write
+from moodcurve.reproduce.jobs import Done, Job, Task, do, given_up, path_of, task, write
 from moodcurve.reproduce.recipes import Recipe, recipe
 from moodcurve.reproduce.report import write_tables
 from moodcurve.reproduce.split import (
@@ -93,17 +93,23 @@ def reproduce(
     if not run:
         return
     material, all_done = None, len(done) == sum(map(len, needed))
-    with nullcontext(one_a_core) if all_done else workers(processes, scheduler) as distribute:
-        if not from_labels:
-            material = prepare(split, chosen.preset.limit, full_songs)
-            config["rows"] = fingerprint(split, material)
-            _check(run, config)
-        _begin(run, config)
-        if material:
-            checkpoints = None if scheduler else run
-            _work(needed, split, material, chosen, run, checkpoints, distribute)
-    for text in write_tables(asked, run, corpus, split, material, chosen, full):
-        say("\n" + text)
+    try:
+        with nullcontext(one_a_core) if all_done else workers(processes, scheduler) as distribute:
+            if not from_labels:
+                material = prepare(split, chosen.preset.limit, full_songs)
+                config["rows"] = fingerprint(split, material)
+                _check(run, config)
+            _begin(run, config)
+            if material:
+                checkpoints = None if scheduler else run
+                _work(needed, split, material, chosen, run, checkpoints, distribute)
+        for text in write_tables(asked, run, corpus, split, material, chosen, full):
+            say("\n" + text)
+    except Unfinished as error:
+        kept = f"what is done is kept in {run}: start the same command again to go on"
+        raise Unfinished(f"{error}; {kept}") from None
+    for line in _given_up(needed, run):
+        say(line)
     say(f"wrote {run}: each table as .csv, .txt and .tex")
 
 
@@ -199,30 +205,35 @@ def _work(
     checkpoints: Path | None,
     distribute: Distribute,
 ) -> None:
-    """Do what is not done yet, the longest jobs of a stage first."""
+    """Do what is not done yet, the longest tasks of a stage first."""
     clock = plan.Clock(chosen, split)
     left = [[job for job in stage if not path_of(job, run).exists()] for stage in stages]
     costs = {job: clock.seconds(job)[0] for stage in left for job in stage}
-    total = sum(costs.values())
     shape = "{desc}{percentage:3.0f}% |{bar}| {elapsed} gone, {remaining} left"
-    start = f"0/{len(costs)} jobs"
+    start, total = f"0/{len(costs)} jobs", sum(costs.values())
     with tqdm(desc=start, total=total, bar_format=shape, disable=None, leave=False) as bar:
         count = 0
         for stage in left:
-            ordered = sorted(stage, key=lambda job: (-costs[job], job.name))
-            tasks = (task(job, chosen, run) for job in ordered)
-            try:
-                for (job, _), done in distribute(_do, tasks, material, chosen, checkpoints):
+            ordered = sorted(
+                plan.together(stage),
+                key=lambda jobs: (-sum(costs[job] for job in jobs), jobs[0].name),
+            )
+            tasks = (task(jobs, chosen, run) for jobs in ordered)
+            for (jobs, _), found in distribute(_do, tasks, material, chosen, checkpoints):
+                for job, done in zip(jobs, found, strict=True):
                     write(job, done, run)
                     count += 1
                     bar.set_description_str(f"{count}/{len(costs)} jobs", refresh=False)
                     bar.update(costs[job])
-            except Unfinished as error:
-                kept = f"what is done is kept in {run}: start the same command again to go on"
-                raise Unfinished(f"{error}; {kept}") from None
     _clear(run)
 
 
-def _do(task: Task, material: Material, chosen: Recipe, checkpoints: Path | None) -> Done:
+def _do(task: Task, material: Material, chosen: Recipe, checkpoints: Path | None) -> list[Done]:
     one_thread()
     return do(task, material, chosen, checkpoints, SEED)
+
+
+def _given_up(needed: Sequence[Sequence[Job]], run: Path) -> list[str]:
+    """The networks whose training was given up, and why."""
+    reasons = {job.name: given_up(job, run) for stage in needed for job in stage}
+    return [f"given up: {name}: {reason}" for name, reason in reasons.items() if reason]

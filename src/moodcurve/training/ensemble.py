@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from moodcurve.cluster import Distribute, one_a_core
-from moodcurve.context import in_context
+from moodcurve.context import in_context, input_names
 from moodcurve.corpora.folder import Corpus, Song
 from moodcurve.corpora.rows import LabelledRows, labelled_rows
 from moodcurve.elm import ELMRegressor
@@ -25,7 +25,7 @@ from moodcurve.features import COLUMNS, FEATURE_NAMES, WINDOW
 from moodcurve.fusion import settled, supervectors
 from moodcurve.metrics import rmse
 from moodcurve.model import DIMENSIONS, Fusion, Model
-from moodcurve.network import Array, Network
+from moodcurve.network import Array, Network, parameter_count
 from moodcurve.predict import groups_outputs
 from moodcurve.sequences import cut, pad
 from moodcurve.spread import Spread
@@ -130,6 +130,17 @@ def train_on_songs(
         "figures": {},
     }
     return replace(model, fusions=_with_bands(fused), familiarity=familiarity, about=about)
+
+
+def bundle_bytes(preset: Preset, songs: int) -> int:
+    """What the bundle of a model that learns from so many songs takes on disk, at most."""
+    inputs = len(input_names(preset.contexts))
+    outputs = len(DIMENSIONS) if preset.joint else 1
+    rng = np.random.default_rng(0)
+    network = initial_network(inputs, preset.layers, preset.units, rng, outputs=outputs)
+    networks = len(SCALES) * preset.partitions * (1 if preset.joint else len(DIMENSIONS))
+    familiarity = inputs * (inputs + songs)
+    return 4 * (networks * parameter_count(network) + familiarity) + 2**20  # and all else
 
 
 def without_networks(songs: Sequence[LabelledRows], preset: Preset) -> Model:
