@@ -157,9 +157,9 @@ def test_names_by_hand():
 def test_together_are_networks_alike(monkeypatch):
     """Of one shape, trained alike and pretrained alike; each once; regressions alone."""
     found = planned(*plan.TABLES)
-    assert sorted(map(len, plan.together(found))) == [1] * len(found)  # on a processor
-    monkeypatch.setattr(plan, "AT_ONCE", 50)
-    groups = plan.together(found)
+    assert sorted(map(len, plan.together(found, "cpu"))) == [1] * len(found)
+    monkeypatch.setattr(plan, "GPU_AT_ONCE", 50)
+    groups = plan.together(found, "cuda")
     assert Counter(job for jobs in groups for job in jobs) == Counter(found)
     for first, *others in groups:
         if isinstance(first, RegressionJob):
@@ -217,7 +217,7 @@ def test_the_time_of_an_autoencoder_by_hand(clock):
 
 
 def test_what_is_said_before_the_start(clock):
-    text = plan.describe("paper-2016", ["table1"], split(count=102), [], 2)
+    text = plan.describe("paper-2016", ["table1"], split(count=102), [], 2, "cpu")
     assert "tables: table1" in text
     assert "preset paper-2016: 4 autoencoder, 120 blstm" in text
     epochs = 0.25 * sum(max(1, 100 * (60 // scale) / 50) for scale in SCALES)
@@ -229,21 +229,21 @@ def test_what_is_said_before_the_start(clock):
 
 def test_an_evening_is_offered_where_the_preset_takes_longer(clock):
     """1.1 to 5 h on one process, 0.5 to 2.5 h on two."""
-    text = plan.describe("paper-2016", ["table1"], split(count=102), [], 1)
+    text = plan.describe("paper-2016", ["table1"], split(count=102), [], 1, "cpu")
     assert "an evening is enough for --preset quick" in text
     for name, processes in (("paper-2016", 2), ("quick", 1)):
-        fits = plan.describe(name, ["table1"], split(count=102), [], processes)
+        fits = plan.describe(name, ["table1"], split(count=102), [], processes, "cpu")
         assert "an evening" not in fits
 
 
 def test_what_is_done_is_not_counted_again(clock):
     names = [job.name for job in planned("search")]
-    text = plan.describe("paper-2016", ["search"], split(), names[:59], 1)
+    text = plan.describe("paper-2016", ["search"], split(), names[:59], 1, "cpu")
     assert "59 of 60 are done" in text
-    done = plan.describe("paper-2016", ["search"], split(), names, 1)
+    done = plan.describe("paper-2016", ["search"], split(), names, 1, "cpu")
     assert "60 of 60 are done" in done
     assert "time on" not in done
-    assert "nothing to train" in plan.describe("quick", ["partitions"], split(), [], 1)
+    assert "nothing to train" in plan.describe("quick", ["partitions"], split(), [], 1, "cpu")
 
 
 def test_unknown_names():

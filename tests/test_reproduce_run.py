@@ -402,7 +402,8 @@ def test_what_a_network_starts_from_and_is_trained_on(finished, findings, monkey
     recipe = replace(SMOKE, baseline=replace(SMOKE.baseline, epochs=7))
     calls = []
 
-    def train_many(tasks, settings):
+    def train_many(tasks, settings, device):
+        assert str(device) == "cpu"
         calls.extend((t.network, t.training, t.validation, settings) for t in tasks)
         return [(t.network, []) for t in tasks]
 
@@ -411,7 +412,7 @@ def test_what_a_network_starts_from_and_is_trained_on(finished, findings, monkey
     lstm = NetworkJob("lstm", 1, 4, 60, 1, 2)
     autoencoder = NetworkJob("autoencoder", 2, 4, 20, pretraining=TRAINING)
     for seed, each in enumerate([job, job, lstm, autoencoder]):
-        jobs.do(jobs.task((each,), recipe, tmp_path), material, recipe, tmp_path, seed)
+        jobs.do(jobs.task((each,), recipe, tmp_path), material, recipe, tmp_path, "cpu", seed)
     (start, training, validation, settings), (other, *_), lstm, autoencoder = calls
     lower = network_of(NetworkJob("autoencoder", 2, 4, 20, pretraining=TRAINING), finished[0])
     for name in ("weights", "bias", "recurrent", "peepholes"):
@@ -460,7 +461,8 @@ def sizes(monkeypatch):
     """How many networks each call trains."""
     found = []
 
-    def train_many(tasks, settings):
+    def train_many(tasks, settings, device):
+        assert str(device) == "cpu"
         found.append(len(tasks))
         return loop.train_many(tasks, settings)
 
@@ -498,7 +500,7 @@ def test_done_under_way_and_not_begun_at_once(findings, finished, sizes, monkeyp
         def here(function, tasks, *shared):
             return ((each, function(each, *shared)) for each in tasks)
 
-        run._work([needed], split, material, SMOKE, tmp_path, tmp_path, here)
+        run._work([needed], split, material, SMOKE, tmp_path, tmp_path, "cpu", here)
 
     def save(progress, path):
         if len(saved) == 20 + 3:
@@ -598,6 +600,7 @@ def test_interrupted_within_a_network(deam, finished, monkeypatch, tmp_path, sav
             raise KeyboardInterrupt
 
     monkeypatch.setattr(loop, "save", interrupted)
+    monkeypatch.setattr(loop, "SAVE_EVERY", 0)
     assert reproduce(deam[0], tmp_path / "run", "--only", "search")[0] == 130
     assert len(list((tmp_path / "run" / "under_way").glob("*.npz"))) == saved
     assert reproduce(deam[0], tmp_path / "run", "--only", "search")[0] == 0

@@ -28,6 +28,7 @@ from moodcurve.training import loop
 from moodcurve.training.baselines import MLR_GRID, SVR_GRID, fit_mlr, fit_svr, labelled, tune
 from moodcurve.training.batches import Sequences
 from moodcurve.training.checkpoint import Epoch
+from moodcurve.training.devices import device_of
 from moodcurve.training.ensemble import sequences
 from moodcurve.training.loop import Settings, train_many
 from moodcurve.training.network import initial_lstm, initial_network, initial_rnn
@@ -136,8 +137,10 @@ def task(jobs: tuple[Job, ...], recipe: Recipe, run: Path) -> Task:
     return Task(jobs, None)
 
 
-def do(task: Task, material: Material, recipe: Recipe, run: Path | None, seed: int) -> list[Done]:
-    """Do the jobs of a task.
+def do(
+    task: Task, material: Material, recipe: Recipe, run: Path | None, device: str, seed: int
+) -> list[Done]:
+    """Do the jobs of a task, networks on a `device`, see `device_of`.
 
     With a `run`, a network that was under way when the run was killed goes on from its last whole
     epoch, and can be gone on with.
@@ -156,7 +159,7 @@ def do(task: Task, material: Material, recipe: Recipe, run: Path | None, seed: i
         checkpoint = checkpoint_of(job, run) if run else None
         own = data(replace(job, trial=0))  # which all trials share
         started.append(loop.Task(start, *own, rng, checkpoint=checkpoint))
-    trained = train_many(started, settings_of(networks[0], recipe))
+    trained = train_many(started, settings_of(networks[0], recipe), device_of(device))
     return [_done(job, *found, material) for job, found in zip(networks, trained, strict=True)]
 
 

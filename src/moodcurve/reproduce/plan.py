@@ -25,6 +25,7 @@ from moodcurve.reproduce.jobs import (
 from moodcurve.reproduce.recipes import RECIPES, Recipe
 from moodcurve.reproduce.split import PARTITIONS, TRAINING, WITH_TEST, Split
 from moodcurve.training.batches import Sequences
+from moodcurve.training.devices import GPU_AT_ONCE
 from moodcurve.training.loop import Settings, one_thread, train
 from moodcurve.training.network import initial_network
 from moodcurve.training.presets import SCALES
@@ -47,9 +48,9 @@ FROM_LABELS = ("partitions", "constant")
 SEARCH_SCALE = 30  # a guess: the paper does not say at which scale it searched
 BASELINE_SCALE = 60  # the recurrent baselines read a clip of the challenge in one piece
 EVENING = 4 * 3600.0  # seconds
-#: Networks alike that a worker trains at once. A processor gains next to nothing by it, and one
-#: alone comes to the very same numbers whatever is done, or left to do, beside it: so the tables
-#: hang on neither workers nor interruptions. A GPU wants dozens, and is exact to rounding.
+#: Networks alike that a processor trains at once. It gains next to nothing by more, and one alone
+#: comes to the very same numbers whatever is done, or left to do, beside it: so the tables hang on
+#: neither workers nor interruptions. A GPU wants dozens, and is exact to rounding.
 AT_ONCE = 1
 
 _DIMENSIONS = range(len(DIMENSIONS))
@@ -142,15 +143,16 @@ def jobs(asked: AbstractSet[str], recipe: Recipe, split: Split) -> list[list[Job
     return [[*first, *others], list(pretrained)]
 
 
-def together(left: Iterable[Job]) -> list[tuple[Job, ...]]:
-    """Put jobs alike together, `AT_ONCE` at most."""
+def together(left: Iterable[Job], device: str) -> list[tuple[Job, ...]]:
+    """Put jobs alike together, as many as a device trains at once."""
+    size = AT_ONCE if device == "cpu" else GPU_AT_ONCE
     alike: dict[Hashable, list[Job]] = defaultdict(list)
     for job in left:
         alike[kind(job)].append(job)
     return [
-        tuple(jobs[first : first + AT_ONCE])
+        tuple(jobs[first : first + size])
         for jobs in alike.values()
-        for first in range(0, len(jobs), AT_ONCE)
+        for first in range(0, len(jobs), size)
     ]
 
 
@@ -221,7 +223,12 @@ def _half_seconds(song: Song) -> int:
 
 
 def describe(
-    name: str, asked: Sequence[str], split: Split, done: Collection[str], processes: int
+    name: str,
+    asked: Sequence[str],
+    split: Split,
+    done: Collection[str],
+    processes: int,
+    device: str,
 ) -> str:
     """The plan as text: what will be trained, how long that takes, what would fit an evening."""
     stages = jobs(set(asked), RECIPES[name], split)
@@ -233,7 +240,7 @@ def describe(
     ]
     if len(left) < len(planned):
         lines.append(f"{len(planned) - len(left)} of {len(planned)} are done")
-    if left:
+    if left and device == "cpu":  # of a GPU nothing is known
         least, most = _total(name, left, split, processes)
         lines.append(
             f"time on {processes} process{'es' if processes > 1 else ''}, estimated: "

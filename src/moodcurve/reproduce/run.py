@@ -57,6 +57,7 @@ def reproduce(
     full: Path | None,
     processes: int | None,
     scheduler: str | None,
+    device: str,
     say: Callable[[str], None],
 ) -> None:
     """Run the experiment of Li et al. 2016 on a corpus, or go on with it, and write its tables.
@@ -70,6 +71,7 @@ def reproduce(
         full: a folder with full-length recordings to pretrain on, or None.
         processes: networks trained at the same time on this machine; None is one a core.
         scheduler: the address of a Dask cluster that trains them instead, or None.
+        device: where the workers train networks, see `device_of`.
         say: prints text.
 
     Raises:
@@ -81,7 +83,7 @@ def reproduce(
     corpus = open_corpus(folder, labels, rows=not from_labels)
     split = split_songs(corpus, SEED)
     full_songs = full_length(split, full) if full else ()
-    config = _config(corpus, preset, chosen, labels, full, split)
+    config = _config(corpus, preset, chosen, labels, full, split) | {"device": device}
     if run:
         check_folder(run)
         _check(run, config)
@@ -89,7 +91,7 @@ def reproduce(
     done = {j.name for stage in needed for j in stage if run and path_of(j, run).exists()}
     say(_wrapped(_songs(corpus, split, full)))
     at_once = 1 if scheduler else processes or os.cpu_count() or 1
-    say(_wrapped(plan.describe(preset, asked, split, done, at_once)))
+    say(_wrapped(plan.describe(preset, asked, split, done, at_once, device)))
     if not run:
         return
     material, all_done = None, len(done) == sum(map(len, needed))
@@ -102,7 +104,7 @@ def reproduce(
             _begin(run, config)
             if material:
                 checkpoints = None if scheduler else run
-                _work(needed, split, material, chosen, run, checkpoints, distribute)
+                _work(needed, split, material, chosen, run, checkpoints, device, distribute)
         for text in write_tables(asked, run, corpus, split, material, chosen, full):
             say("\n" + text)
     except Unfinished as error:
@@ -203,6 +205,7 @@ def _work(
     chosen: Recipe,
     run: Path,
     checkpoints: Path | None,
+    device: str,
     distribute: Distribute,
 ) -> None:
     """Do what is not done yet, the longest tasks of a stage first."""
@@ -215,11 +218,11 @@ def _work(
         count = 0
         for stage in left:
             ordered = sorted(
-                plan.together(stage),
+                plan.together(stage, device),
                 key=lambda jobs: (-sum(costs[job] for job in jobs), jobs[0].name),
             )
             tasks = (task(jobs, chosen, run) for jobs in ordered)
-            for (jobs, _), found in distribute(_do, tasks, material, chosen, checkpoints):
+            for (jobs, _), found in distribute(_do, tasks, material, chosen, checkpoints, device):
                 for job, done in zip(jobs, found, strict=True):
                     write(job, done, run)
                     count += 1
@@ -228,9 +231,11 @@ def _work(
     _clear(run)
 
 
-def _do(task: Task, material: Material, chosen: Recipe, checkpoints: Path | None) -> list[Done]:
+def _do(
+    task: Task, material: Material, chosen: Recipe, checkpoints: Path | None, device: str
+) -> list[Done]:
     one_thread()
-    return do(task, material, chosen, checkpoints, SEED)
+    return do(task, material, chosen, checkpoints, device, SEED)
 
 
 def _given_up(needed: Sequence[Sequence[Job]], run: Path) -> list[str]:

@@ -11,6 +11,7 @@ import torch
 from moodcurve.errors import InputError
 
 CPU = torch.device("cpu")
+GPU_AT_ONCE = 30  # networks trained together there: of the paper's, all of a scale
 
 
 def device_of(name: str) -> torch.device:
@@ -19,10 +20,10 @@ def device_of(name: str) -> torch.device:
     if name != "cpu" and not (name.startswith("cuda") and (number or "0").isdigit()):
         raise InputError(f"--device {name}: give cpu, cuda, or cuda:1 for the second GPU")
     if name != "cpu" and int(number or 0) >= torch.cuda.device_count():
-        count = torch.cuda.device_count() or "no"
         raise InputError(
-            f"--device {name}: torch {torch.__version__} finds {count} GPU here; "
-            "install a torch with CUDA and the GPU's driver, or leave --device out"
+            f"--device {name}: not among the GPUs that torch {torch.__version__} finds here "
+            f"({torch.cuda.device_count()}); install a torch with CUDA and the GPU's driver, "
+            "or leave --device out"
         )
     return torch.device(name)
 
