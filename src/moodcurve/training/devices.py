@@ -51,7 +51,8 @@ def at_work(device: torch.device) -> Iterator[None]:
 def free_bytes(device: torch.device) -> int | None:
     """Memory that can be had there; None where that is not told (the processor's but on Linux)."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:

@@ -114,12 +114,14 @@ def train_many(
     """
     if not all(len(task.training) for task in tasks):
         raise InputError("there are no training sequences; check the partition and the lengths")
-    rows = min(settings.batch, max(len(task.training) for task in tasks))
-    steps = max(task.training.mask.shape[1] for task in tasks)
     shapes = {tuple(array.shape for array in to_arrays(task.network).values()) for task in tasks}
     if len(shapes) > 1:
         raise InputError("networks of several shapes cannot be trained at once; train one by one")
+    rows = min(settings.batch, max(len(task.training) for task in tasks))
+    sets = [data for task in tasks for data in (task.training, task.validation) if data is not None]
+    steps = max(data.mask.shape[1] for data in sets)
     check_memory([task.network for task in tasks], steps, rows, settings.optimiser, device)
+    most = at_once(tasks[0].network, steps, settings.batch, device)
     with at_work(device):
         models = [BLSTM(task.network, settings.clip_deltas, device) for task in tasks]
         optimiser = _optimiser([w for model in models for w in model.parameters()], settings)
@@ -129,7 +131,7 @@ def train_many(
         ]
         saved = -math.inf
         while active := [one for one in every if not _finished(one.progress, settings)]:
-            _advance(active, settings)
+            _advance(active, settings, most)
             due = time.monotonic() - saved >= SAVE_EVERY
             for task, progress in (one[:2] for one in active):
                 if task.checkpoint and (due or _finished(progress, settings)):
@@ -164,12 +166,12 @@ def _finished(progress: Progress, settings: Settings) -> bool:
     return stopped or epoch >= settings.epochs or epoch - progress.best_epoch >= settings.patience
 
 
-def _advance(members: Sequence[_Member], settings: Settings) -> None:
-    """Train for one epoch. The time that it takes is shared out evenly."""
+def _advance(members: Sequence[_Member], settings: Settings, most: int) -> None:
+    """Train for one epoch, `most` mini-batches at once. Its time is shared out evenly."""
     start = time.perf_counter()
-    training_errors = _train_epoch(members, settings)
+    training_errors = _train_epoch(members, settings, most)
     held = [(m.progress.model, m.validation) for m in members if m.validation is not None]
-    found = iter(_evaluate(held, settings.batch))
+    found = iter(_evaluate(held, settings.batch, most))
     validation_errors = [None if m.validation is None else next(found) for m in members]
     seconds = (time.perf_counter() - start) / len(members)
     for m, error, held_out in zip(members, training_errors, validation_errors, strict=True):
@@ -218,16 +220,12 @@ def one_thread() -> None:
 
 def evaluate(model: BLSTM, sequences: Sequences, batch: int = 50) -> float:
     """Return half the squared error of the model on the sequences, divided by their number."""
-    return _evaluate([(model, hold(sequences, CPU))], batch)[0]
+    return _evaluate([(model, hold(sequences, CPU))], batch, 1)[0]
 
 
-def _evaluate(pairs: Sequence[tuple[BLSTM, Held]], batch: int) -> list[float]:
+def _evaluate(pairs: Sequence[tuple[BLSTM, Held]], batch: int, most: int) -> list[float]:
     """`evaluate` for several models of one shape, each on its own sequences."""
-    if not pairs:
-        return []
     pieces = [_pieces(np.arange(len(held)), batch) for _, held in pairs]
-    steps = max(held.inputs.shape[1] for _, held in pairs)
-    most = at_once(pairs[0][0].network, steps, batch, pairs[0][1].inputs.device)
     found = []
     with torch.no_grad():
         for few in _turns(pieces, most):
@@ -261,7 +259,7 @@ def _optimiser(weights: Sequence[Tensor], settings: Settings) -> torch.optim.Opt
     )
 
 
-def _train_epoch(members: Sequence[_Member], settings: Settings) -> list[float]:
+def _train_epoch(members: Sequence[_Member], settings: Settings, most: int) -> list[float]:
     """Go through each one's sequences once and update it; return its error per sequence."""
     updates, found = [], []
     for member in members:
@@ -269,14 +267,15 @@ def _train_epoch(members: Sequence[_Member], settings: Settings) -> list[float]:
         order = member.progress.rng.permutation(count) if settings.shuffle else np.arange(count)
         updates.append(_pieces(order, settings.batch if settings.stochastic else count))
     for turn in _turns(updates, len(members)):
-        for numbers, errors in _update([(members[n], chosen) for n, chosen in turn], settings):
+        chosen = [(members[n], piece) for n, piece in turn]
+        for numbers, errors in _update(chosen, settings, most):
             found.append(([turn[k][0] for k in numbers], errors))
     totals = _totals(found, len(members))
     return [total / len(m.training) for total, m in zip(totals, members, strict=True)]
 
 
 def _update(
-    members: Sequence[tuple[_Member, Indices]], settings: Settings
+    members: Sequence[tuple[_Member, Indices]], settings: Settings, most: int
 ) -> list[tuple[list[int], Tensor]]:
     """Make one step of each on the sequences chosen for it; return errors before the step.
 
@@ -285,7 +284,7 @@ def _update(
     pieces = [_pieces(chosen, settings.batch) for _, chosen in members]
     labels = [max(1, int(member.training.labels[chosen].sum())) for member, chosen in members]
     found = []
-    for few in _turns(pieces, _most(members, settings)):
+    for few in _turns(pieces, most):
         own = [members[n][0] for n, _ in few]
         noises = [m.progress.noise for m in own] if settings.noise else None
         parts = [(m.training, chosen) for m, (_, chosen) in zip(own, few, strict=True)]
@@ -305,13 +304,6 @@ def _update(
     optimiser.step()
     optimiser.zero_grad()
     return found
-
-
-def _most(members: Sequence[tuple[_Member, Indices]], settings: Settings) -> int:
-    """How many mini-batches to compute at once."""
-    inputs = [member.training.inputs for member, _ in members]
-    steps = max(each.shape[1] for each in inputs)
-    return at_once(members[0][0].task.network, steps, settings.batch, inputs[0].device)
 
 
 def _pieces(order: Indices, size: int) -> list[Indices]:
