@@ -1,6 +1,6 @@
 """How fast networks train, beside torch.nn.LSTM and beside what the core can multiply.
 
-    python benchmarks/training.py [--quick] [--json FILE] [--corpus DIR]
+    python benchmarks/training.py [--quick] [--json FILE] [--corpus DIR] [--whole]
 
 Networks of the paper's size (260 features, 5 BLSTM layers of 250 units) on mini-batches of 50
 sequences of T half-seconds, on one core: rates of a forward and a backward pass in GFLOP/s, counted
@@ -8,7 +8,7 @@ as the matrix products need them. torch.nn.LSTM has no peepholes and clips nothi
 fastest product of large float32 matrices among the libraries at hand, taken between the other
 measurements; every figure is the best of several turns, as other work on the machine only slows.
 With --corpus, also the time until the paper's recipe and the default reach the same validation
-error. Nothing here runs on a GPU.
+error. Where torch has a GPU, training_gpu.py's figures follow; --whole runs the protocol there.
 """
 
 import argparse
@@ -27,14 +27,15 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 
 import numpy as np  # noqa: E402
 import torch  # noqa: E402
+import training_gpu  # noqa: E402
 
 from moodcurve.corpora.layouts import open_corpus  # noqa: E402
 from moodcurve.corpora.rows import LabelledRows, labelled_rows  # noqa: E402
 from moodcurve.training import cells, memory  # noqa: E402
+from moodcurve.training.batches import Sequences  # noqa: E402
 from moodcurve.training.checkpoint import Epoch  # noqa: E402
 from moodcurve.training.ensemble import partitions, sequences, without_networks  # noqa: E402
 from moodcurve.training.loop import (  # noqa: E402
-    Sequences,
     Settings,
     Task,
     one_thread,
@@ -52,6 +53,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="fewer turns")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     parser.add_argument("--corpus", type=Path, help="labelled songs for the time to quality")
+    parser.add_argument("--whole", action="store_true", help="run the paper's protocol on a GPU")
     options = parser.parse_args()
     if cells._LIBRARY is None:
         parser.error("training/cells.c is not built; run `pip install -e .`")
@@ -82,7 +84,11 @@ def main() -> None:
             "validation RMSE {rmse}: paper-2016 {paper_s} s, default {default_s} s, {ratio} x less "
             "(at its best {default_best_rmse})".format(**found["time_to_quality"])
         )
-    print("GPU: not run")
+    if torch.cuda.is_available():
+        found["gpu"] = training_gpu.measure(operations, turns, options.whole)
+        print(training_gpu.report(found["gpu"]))
+    else:
+        print("GPU: none here, not run")
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
 

@@ -614,6 +614,38 @@ def test_training_that_stops_half_way(run, corpus, out, here, monkeypatch, probl
     assert not (out / "model").exists()
 
 
+def test_training_where_the_disk_is_full(run, bundle, corpus, out, here, monkeypatch):
+    """Before it begins; and, filled by others meanwhile, at its end."""
+    ensemble = pytest.importorskip("moodcurve.training.ensemble", reason="needs moodcurve[train]")
+    (out / "temporary").mkdir(parents=True)
+    monkeypatch.setattr("tempfile.tempdir", str(out / "temporary"))
+    trained = []
+
+    def train_model(*arguments):
+        trained.append(arguments)
+        (out / "model").write_text("in the way")
+        return load(bundle)
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(ensemble, "train_model", train_model)
+    monkeypatch.setattr(ensemble, "learned", lambda model: "figures")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full, raising=False)
+        code, text, error = run("train", corpus[0], "-o", out / "model")
+    assert (code, text, trained) == (2, "", [])
+    complains(error, f"{out}: no room for 5 MB (No space left on device); make room or choose")
+    assert files(out) == ["temporary"]
+
+    code, text, error = run("train", corpus[0], "-o", out / "model")
+    assert (code, text) == (1, "figures\n")
+    (rescued,) = (out / "temporary").glob("*/model")
+    complains(error, f"the model is safe in {rescued}: move it from there")
+    assert "start the same command again" not in error
+    assert load(rescued).about == load(bundle).about
+
+
 def test_evaluate(run, bundle, corpus, out, here):
     one, two = corpus
     code, text, error = run("evaluate", bundle, one, "--json", out / "figures.json")

@@ -1,10 +1,12 @@
 import errno
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
 from moodcurve.errors import InputError, Unfinished
-from moodcurve.files import check_folder, replacing
+from moodcurve.files import check_folder, replacing, reserved
 
 
 def names(folder):
@@ -92,3 +94,41 @@ def test_check_folder(tmp_path):
     for bad in (tmp_path / "file", tmp_path / "file" / "sub", Path("/proc/none")):
         with pytest.raises(InputError, match=rf"^{bad}: cannot be written"):
             check_folder(bad)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="no room can be held here")
+def test_room_is_held_and_given_back(tmp_path):
+    """16 MB, of which others on this disk are unlikely to use the half meanwhile."""
+    before = shutil.disk_usage(tmp_path).free
+    with reserved(tmp_path, 16_000_000):
+        assert shutil.disk_usage(tmp_path).free < before - 8_000_000
+        assert names(tmp_path) == []
+    assert shutil.disk_usage(tmp_path).free > before - 8_000_000
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="no room can be held here")
+def test_no_room(tmp_path):
+    """For an exabyte, on any disk there is."""
+    message = (
+        rf"^{tmp_path}: no room for 1000000000000 MB \(.*\); make room or choose another place$"
+    )
+    with pytest.raises(InputError, match=message), reserved(tmp_path, 10**18):
+        raise AssertionError
+    assert names(tmp_path) == []
+
+
+def test_where_no_room_can_be_held(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+
+    for held in (False, True):
+        monkeypatch.setattr(os, "posix_fallocate", refuse, raising=False)
+        if not held:
+            monkeypatch.delattr(os, "posix_fallocate")
+        with reserved(tmp_path, 10**18):
+            pass
+
+
+def test_an_error_beside_held_room_goes_its_way(tmp_path):
+    with pytest.raises(OSError, match="own"), reserved(tmp_path, 10):
+        raise OSError(errno.ENOSPC, "its own")

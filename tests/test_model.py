@@ -9,8 +9,17 @@ import pytest
 
 from moodcurve import features
 from moodcurve import model as bundles
-from moodcurve.errors import InputError
-from moodcurve.model import check_writable, describe, find, installed, load, read_manifest, save
+from moodcurve.errors import InputError, Unfinished
+from moodcurve.model import (
+    check_writable,
+    describe,
+    find,
+    installed,
+    load,
+    read_manifest,
+    save,
+    save_or_rescue,
+)
 from moodcurve.network import to_arrays
 from moodcurve.predict import Rows2Curve
 
@@ -254,6 +263,34 @@ def test_a_failing_write_leaves_the_old_bundle(model, bundle, monkeypatch, step,
         assert str(caught.value).startswith(f"{bundle}: cannot be written (No space left")
     assert contents(bundle) == before
     assert names(bundle.parent) == ["bundle"]
+
+
+def test_a_model_is_rescued_where_it_cannot_be_saved(model, tmp_path, monkeypatch):
+    """Something has come to be in its place meanwhile."""
+    (tmp_path / "mine").write_text("in the way")
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    with pytest.raises(Unfinished) as caught:
+        save_or_rescue(model, tmp_path / "mine")
+    (rescued,) = (tmp_path / "temporary").glob("moodcurve-*/mine")
+    assert str(caught.value) == (
+        f"{tmp_path / 'mine'}: exists and is not a model; choose another name; "
+        f"the model is safe in {rescued}: move it from there"
+    )
+    assert load(rescued).about["name"] == "random"
+    assert (tmp_path / "mine").read_text() == "in the way"
+    save_or_rescue(model, tmp_path / "other")
+    assert contents(tmp_path / "other") == contents(rescued)
+
+
+def test_a_model_that_cannot_be_rescued(model, tmp_path, monkeypatch):
+    def fail(*_):
+        raise FULL
+
+    monkeypatch.setattr(Path, "write_bytes", fail)
+    with pytest.raises(Unfinished, match=r"make room; nor is there room among .* train it again$"):
+        save_or_rescue(model, tmp_path / "mine")
+    assert names(tmp_path) == []
 
 
 @pytest.fixture

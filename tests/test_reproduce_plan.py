@@ -12,7 +12,13 @@ from moodcurve import InputError
 from moodcurve.corpora.folder import Song
 from moodcurve.corpora.rows import LabelledRows
 from moodcurve.reproduce import plan
-from moodcurve.reproduce.jobs import NetworkJob, RegressionJob, autoencoder_of, training_songs
+from moodcurve.reproduce.jobs import (
+    NetworkJob,
+    RegressionJob,
+    autoencoder_of,
+    task,
+    training_songs,
+)
 from moodcurve.reproduce.recipes import RECIPES, recipe
 from moodcurve.reproduce.split import TRAINING, WITH_TEST, Material, Split
 
@@ -148,6 +154,31 @@ def test_names_by_hand():
     assert RegressionJob("svr", 0).name == "svr-valence"
 
 
+def test_together_are_networks_alike(monkeypatch):
+    """Of one shape, trained alike and pretrained alike; each once; regressions alone."""
+    found = planned(*plan.TABLES)
+    assert sorted(map(len, plan.together(found, "cpu"))) == [1] * len(found)
+    monkeypatch.setattr(plan, "GPU_AT_ONCE", 50)
+    groups = plan.together(found, "cuda")
+    assert Counter(job for jobs in groups for job in jobs) == Counter(found)
+    for first, *others in groups:
+        if isinstance(first, RegressionJob):
+            assert not others
+        for key in ("family", "layers", "units", "scale", "pretraining"):
+            assert all(getattr(job, key) == getattr(first, key) for job in others)
+    # 30 networks of each scale and pretraining set, 120 more for "nested"; 30 x 2 for "search"
+    sizes = Counter(len(jobs) for jobs in groups if jobs[0].family == "blstm")
+    assert sizes == {50: 4 * 3, 30: 4, 2: 30}
+
+
+def test_tasks_by_their_names(tmp_path):
+    first, *others = (NetworkJob("rnn", 1, 10, 60, 0, 0, trial) for trial in range(3))
+    assert str(task((first,), PAPER, tmp_path)) == "rnn-1x10-T60-valence-p0-t0"
+    assert (
+        str(task((first, *others), PAPER, tmp_path)) == "rnn-1x10-T60-valence-p0-t0 and 2 like it"
+    )
+
+
 @pytest.mark.parametrize(("without", "kept"), [(None, 23), (4, 21)])
 def test_a_network_is_trained_on_songs_of_neither_set(without, kept):
     found = split()
@@ -186,7 +217,7 @@ def test_the_time_of_an_autoencoder_by_hand(clock):
 
 
 def test_what_is_said_before_the_start(clock):
-    text = plan.describe("paper-2016", ["table1"], split(count=102), [], 2)
+    text = plan.describe("paper-2016", ["table1"], split(count=102), [], 2, "cpu")
     assert "tables: table1" in text
     assert "preset paper-2016: 4 autoencoder, 120 blstm" in text
     epochs = 0.25 * sum(max(1, 100 * (60 // scale) / 50) for scale in SCALES)
@@ -198,21 +229,21 @@ def test_what_is_said_before_the_start(clock):
 
 def test_an_evening_is_offered_where_the_preset_takes_longer(clock):
     """1.1 to 5 h on one process, 0.5 to 2.5 h on two."""
-    text = plan.describe("paper-2016", ["table1"], split(count=102), [], 1)
+    text = plan.describe("paper-2016", ["table1"], split(count=102), [], 1, "cpu")
     assert "an evening is enough for --preset quick" in text
     for name, processes in (("paper-2016", 2), ("quick", 1)):
-        fits = plan.describe(name, ["table1"], split(count=102), [], processes)
+        fits = plan.describe(name, ["table1"], split(count=102), [], processes, "cpu")
         assert "an evening" not in fits
 
 
 def test_what_is_done_is_not_counted_again(clock):
     names = [job.name for job in planned("search")]
-    text = plan.describe("paper-2016", ["search"], split(), names[:59], 1)
+    text = plan.describe("paper-2016", ["search"], split(), names[:59], 1, "cpu")
     assert "59 of 60 are done" in text
-    done = plan.describe("paper-2016", ["search"], split(), names, 1)
+    done = plan.describe("paper-2016", ["search"], split(), names, 1, "cpu")
     assert "60 of 60 are done" in done
     assert "time on" not in done
-    assert "nothing to train" in plan.describe("quick", ["partitions"], split(), [], 1)
+    assert "nothing to train" in plan.describe("quick", ["partitions"], split(), [], 1, "cpu")
 
 
 def test_unknown_names():

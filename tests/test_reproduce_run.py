@@ -31,7 +31,7 @@ from moodcurve.model import DIMENSIONS
 from moodcurve.predict import scale_outputs
 from moodcurve.reproduce import further_tables, jobs, plan, published, run
 from moodcurve.reproduce.findings import FIGURE_COLUMNS, Findings
-from moodcurve.reproduce.jobs import NetworkJob, network_of, path_of, training_songs
+from moodcurve.reproduce.jobs import NetworkJob, checkpoint_of, network_of, path_of, training_songs
 from moodcurve.reproduce.paper_tables import table2
 from moodcurve.reproduce.recipes import RECIPES
 from moodcurve.reproduce.split import TRAINING, prepare, pretraining_labels, split_songs
@@ -402,16 +402,17 @@ def test_what_a_network_starts_from_and_is_trained_on(finished, findings, monkey
     recipe = replace(SMOKE, baseline=replace(SMOKE.baseline, epochs=7))
     calls = []
 
-    def train(start, training, validation, settings, rng, on_epoch, checkpoint):
-        calls.append((start, training, validation, settings))
-        return start, []
+    def train_many(tasks, settings, device):
+        assert str(device) == "cpu"
+        calls.extend((t.network, t.training, t.validation, settings) for t in tasks)
+        return [(t.network, []) for t in tasks]
 
-    monkeypatch.setattr(jobs, "train", train)
+    monkeypatch.setattr(jobs, "train_many", train_many)
     job = NetworkJob("blstm", 3, 4, 20, 1, 2, 0, 4, TRAINING)
     lstm = NetworkJob("lstm", 1, 4, 60, 1, 2)
     autoencoder = NetworkJob("autoencoder", 2, 4, 20, pretraining=TRAINING)
     for seed, each in enumerate([job, job, lstm, autoencoder]):
-        jobs.do(jobs.task(each, recipe, tmp_path), material, recipe, tmp_path, seed)
+        jobs.do(jobs.task((each,), recipe, tmp_path), material, recipe, tmp_path, "cpu", seed)
     (start, training, validation, settings), (other, *_), lstm, autoencoder = calls
     lower = network_of(NetworkJob("autoencoder", 2, 4, 20, pretraining=TRAINING), finished[0])
     for name in ("weights", "bias", "recurrent", "peepholes"):
@@ -428,6 +429,131 @@ def test_what_a_network_starts_from_and_is_trained_on(finished, findings, monkey
     assert lstm[3] == recipe.baseline
     assert autoencoder[2:] == (None, recipe.pretraining)
     assert len(autoencoder[1]) == 13 * 3  # 41 half-seconds of each clip in pieces of 20
+
+
+# Several networks at once
+
+
+def arrays_of(path):
+    with np.load(path) as file:
+        return {key: file[key] for key in file.files}
+
+
+def assert_close(folder, finished, count):
+    """`count` networks that differ from those trained alone by rounding only."""
+    paths = list((folder / "networks").glob("*.npz"))
+    assert len(paths) == count
+    for path in paths:
+        found, alone = arrays_of(path), arrays_of(finished[0] / "networks" / path.name)
+        assert found.keys() == alone.keys()
+        for key in found:
+            if found[key].dtype.kind == "f":
+                np.testing.assert_allclose(found[key], alone[key], atol=1e-4)
+        logs = [place / "networks" / f"{path.stem}.jsonl" for place in (folder, finished[0])]
+        lines = [list(map(json.loads, log.read_text().splitlines())) for log in logs]
+        for line, other in zip(*lines, strict=True):
+            assert line["epoch"] == other["epoch"]
+            assert line["training_error"] == pytest.approx(other["training_error"], rel=1e-4)
+
+
+@pytest.fixture
+def sizes(monkeypatch):
+    """How many networks each call trains."""
+    found = []
+
+    def train_many(tasks, settings, device):
+        assert str(device) == "cpu"
+        found.append(len(tasks))
+        return loop.train_many(tasks, settings)
+
+    monkeypatch.setattr(jobs, "train_many", train_many)
+    return found
+
+
+def test_many_at_once_come_to_what_each_comes_to_alone(
+    deam, finished, sizes, monkeypatch, tmp_path
+):
+    """An autoencoder of each scale, then its 20 networks, 16 at most at once."""
+    monkeypatch.setattr(plan, "AT_ONCE", 16)
+    assert reproduce(deam[0], tmp_path / "run", "--only", "table1")[0] == 0
+    assert sorted(sizes) == sorted(4 * [1, 4, 16])
+    assert_close(tmp_path / "run", finished, 4 + 80)
+    rows = zip(table(tmp_path / "run", "table1"), table(finished[0], "table1"), strict=True)
+    for row, expected in rows:
+        close(row["rmse"], float(expected["rmse"]), 1e-4)
+
+
+def test_done_under_way_and_not_begun_at_once(findings, finished, sizes, monkeypatch, tmp_path):
+    """Of 20 networks, killed in their second epoch, one is then ended alone, one loses its file.
+
+    All but the first go on together, each from where it was.
+    """
+    material, split, saved = findings.results.material, findings.split, []
+    networks = [
+        job
+        for d in range(2)
+        for of_size in plan.baseline(SMOKE, "rnn", d).values()
+        for job in of_size.values()
+    ]
+
+    def work(needed):
+        def here(function, tasks, *shared):
+            return ((each, function(each, *shared)) for each in tasks)
+
+        run._work([needed], split, material, SMOKE, tmp_path, tmp_path, "cpu", here)
+
+    def save(progress, path):
+        if len(saved) == 20 + 3:
+            raise KeyboardInterrupt
+        saved.append(path.stem)
+        real_save(progress, path)
+
+    real_save = loop.save
+    monkeypatch.setattr(plan, "AT_ONCE", 30)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "save", save)
+        with pytest.raises(KeyboardInterrupt):
+            work(networks)
+    assert sizes == [20]
+    assert not (tmp_path / "networks").exists()
+    twice, once = networks[:3], networks[3:]
+    assert saved == [job.name for job in (*networks, *twice)]
+    work(once[:1])
+    checkpoint_of(once[1], tmp_path).unlink()
+    saved[:] = []
+    monkeypatch.setattr(loop, "save", lambda progress, path: saved.append(path.stem))
+    work(networks)
+    assert sizes == [20, 1, 19]
+    assert sorted(saved) == sorted(job.name for job in (once[1], *once[1:]))
+    assert_close(tmp_path, finished, 20)
+    assert not list((tmp_path / "under_way").iterdir())
+
+
+@pytest.mark.parametrize("at_once", [1, 30])
+def test_a_network_that_is_given_up_is_named(deam, finished, monkeypatch, tmp_path, at_once):
+    """One that leaves the range of numbers is kept as it began; the others are as they were."""
+    folder, lost = tmp_path / "run", NetworkJob("blstm", 1, 2, 30, 0, 0)
+    initial = jobs._initial
+
+    def start(job, *rest):
+        network = initial(job, *rest)
+        if job == lost:
+            network.layers[-1].bias[:] = 1e30
+        return network
+
+    monkeypatch.setattr(plan, "AT_ONCE", at_once)
+    monkeypatch.setattr(jobs, "_initial", start)
+    code, printed = reproduce(deam[0], folder, "--only", "search")
+    assert code == 0
+    said = f"given up: {lost.name}: the error left the range of numbers in epoch 1; its weights"
+    assert said in printed
+    assert printed.count("given up") == 1
+    path_of(lost, folder).rename(tmp_path / "lost.npz")
+    assert_close(folder, finished, 3)
+    (tmp_path / "lost.npz").rename(path_of(lost, folder))
+    again = reproduce(deam[0], folder, "--only", "search")
+    assert again[0] == 0
+    assert said in again[1]  # though nothing was trained now
 
 
 # Stopped and begun again
@@ -474,6 +600,7 @@ def test_interrupted_within_a_network(deam, finished, monkeypatch, tmp_path, sav
             raise KeyboardInterrupt
 
     monkeypatch.setattr(loop, "save", interrupted)
+    monkeypatch.setattr(loop, "SAVE_EVERY", 0)
     assert reproduce(deam[0], tmp_path / "run", "--only", "search")[0] == 130
     assert len(list((tmp_path / "run" / "under_way").glob("*.npz"))) == saved
     assert reproduce(deam[0], tmp_path / "run", "--only", "search")[0] == 0
@@ -647,6 +774,32 @@ def test_a_full_disk(deam, finished, monkeypatch, tmp_path, capsys, what):
     assert code == 0
     assert f"{count} of 4 are done" in printed
     same_table(folder, finished, "search")
+
+
+def test_a_disk_that_is_full_at_the_end(deam, finished, monkeypatch, tmp_path, capsys):
+    """Everything is trained; the tables are written, the model cannot be."""
+    folder, write = tmp_path / "run", Path.write_bytes
+    shutil.copytree(finished[0], folder)
+    shutil.rmtree(folder / "model")
+
+    def full(path, content):
+        if path.name == "weights.npz":
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", full)
+        assert reproduce(deam[0], folder, "--only", "table2")[0] == 1
+    message = capsys.readouterr().err
+    assert message == (
+        f"moodcurve: error: {folder}/model: cannot be written (No space left on device); make room;"
+        f" what is done is kept in {folder}: start the same command again to go on\n"
+    )
+    assert not (folder / "model").exists()
+    assert reproduce(deam[0], folder, "--only", "table2")[0] == 0
+    same_table(folder, finished, "table2")
+    for name in ("manifest.json", "weights.npz"):
+        assert (folder / "model" / name).stat().st_size > 0
 
 
 # Refused

@@ -254,7 +254,7 @@ def test_a_nested_network_does_not_know_the_set_it_is_about(results, left_out):
     other = replace(results.material, development=tuple(development))
     weights = []
     for material in (results.material, other):
-        arrays = do(Task(job, None), material, RECIPE, None, 0).arrays
+        arrays = do(Task((job,), None), material, RECIPE, None, "cpu", 0)[0].arrays
         weights.append({key: array for key, array in arrays.items() if key.startswith("network/")})
     same = [np.array_equal(weights[0][key], weights[1][key]) for key in weights[0]]
     assert all(same) == (left_out == 2)

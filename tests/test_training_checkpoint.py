@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from moodcurve.network import to_arrays
-from moodcurve.training.loop import Sequences, Settings, train
+from moodcurve.training.batches import Sequences
+from moodcurve.training.loop import Settings, train
 from moodcurve.training.network import initial_network
 
 FEW = Settings(learning_rate=1e-3, batch=4, epochs=6, patience=6, noise=0.3)

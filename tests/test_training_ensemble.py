@@ -23,6 +23,7 @@ from moodcurve.predict import scale_outputs
 from moodcurve.sequences import cut, stitch
 from moodcurve.training import ensemble, presets
 from moodcurve.training.ensemble import (
+    bundle_bytes,
     learned,
     sequences,
     song_weights,
@@ -146,6 +147,15 @@ def test_what_the_model_says_of_itself(here, tmp_path):
     assert load(tmp_path / "bundle").about == model.about
 
 
+@pytest.mark.parametrize("joint", [False, True])
+def test_the_room_that_a_bundle_takes(here, tmp_path, joint):
+    """At most what was said before, and not much less: networks of weights that none can pack."""
+    preset = replace(TINY, units=32, joint=joint)
+    save(train_on_songs(corpus(), preset, "tiny", []), tmp_path / "bundle")
+    taken = sum(path.stat().st_size for path in (tmp_path / "bundle").iterdir())
+    assert taken < bundle_bytes(preset, 10) < 1.6 * taken + 2**20
+
+
 def test_the_shape_of_the_model(here):
     model = train_on_songs(corpus(), TINY, "tiny", [])
     for fusion in model.fusions.values():
@@ -207,10 +217,10 @@ def test_networks_and_fusion_see_the_songs_they_should(here, monkeypatch):
     songs, starts, seen, fitted, weights_of = corpus(), [], [], [], []
     real_train, real_fit = ensemble.train_many, ELMRegressor.fit
 
-    def watch_train(tasks, settings):
+    def watch_train(tasks, *rest):
         starts.extend(task.network.layers[0].weights.tobytes() for task in tasks)
         seen.extend((task.training, task.validation) for task in tasks)
-        return real_train(tasks, settings)
+        return real_train(tasks, *rest)
 
     def watch_fit(self, x, y, weights):
         fitted.append((x, y))
@@ -267,10 +277,10 @@ def test_networks_and_fusion_see_the_songs_they_should(here, monkeypatch):
 def test_a_network_that_is_given_up_is_named(here, monkeypatch):
     real_train = ensemble.train_many
 
-    def lose_one(tasks, settings):
+    def lose_one(tasks, *rest):
         if tasks[0].training.inputs.shape[1] == 20 and tasks[0].training.targets.shape[2] == 1:
             tasks[1].training.targets[:] = 1e30
-        return real_train(tasks, settings)
+        return real_train(tasks, *rest)
 
     assert learned(train_on_songs(corpus(), TINY, "tiny", [], seed=5)).count("given up") == 0
     monkeypatch.setattr(ensemble, "train_many", lose_one)

@@ -11,7 +11,8 @@ from moodcurve.currennt import read_data, read_network  # noqa: E402
 from moodcurve.errors import InputError  # noqa: E402
 from moodcurve.metrics import ccc  # noqa: E402
 from moodcurve.network import forward, to_arrays  # noqa: E402
-from moodcurve.training.loop import Sequences, Settings, _discordances, _Together, evaluate, train  # noqa: E402
+from moodcurve.training.batches import Batch, Sequences  # noqa: E402
+from moodcurve.training.loop import Settings, _discordances, evaluate, train  # noqa: E402
 from moodcurve.training.network import BLSTM, initial_network  # noqa: E402
 
 ANSWERS = Path(__file__).resolve().parents[2] / "shared" / "currennt"
@@ -224,7 +225,7 @@ def test_discordance_against_the_metric():
     targets[~mask] = np.nan
     targets, outputs = (torch.from_numpy(a.transpose(1, 0, 2)[None]) for a in (targets, outputs))
     weights = torch.tensor([2.0, 1.0, 1.0]).view(1, 1, 3, 1)
-    batch = _Together(torch.empty(0), targets, torch.empty(0), weights)
+    batch = Batch(torch.empty(0), targets, weights, None)
     assert _discordances(outputs, batch).item() == pytest.approx(expected, abs=1e-5)
 
 

@@ -10,7 +10,8 @@ torch = pytest.importorskip("torch", reason="training needs moodcurve[train]")
 from moodcurve.errors import InputError  # noqa: E402
 from moodcurve.network import to_arrays  # noqa: E402
 from moodcurve.training import memory  # noqa: E402
-from moodcurve.training.loop import Sequences, Settings, Task, train, train_many  # noqa: E402
+from moodcurve.training.batches import Sequences  # noqa: E402
+from moodcurve.training.loop import Settings, Task, train, train_many  # noqa: E402
 from moodcurve.training.network import initial_lstm, initial_network, initial_rnn  # noqa: E402
 
 SETTINGS = Settings(learning_rate=0.02, batch=4, epochs=12, patience=3, noise=0.3)
@@ -193,7 +194,7 @@ def test_networks_of_several_shapes():
 
 
 def test_too_little_memory_is_said_before_anything_is_trained(monkeypatch):
-    monkeypatch.setattr(memory, "available", lambda: 10_000)
+    monkeypatch.setattr(memory, "free_bytes", lambda device: 10_000)
     with pytest.raises(InputError, match=r"training 2 networks at once takes .* train fewer"):
         train_many([task(0), task(1)], SETTINGS)
 

@@ -181,6 +181,22 @@ def _add_workers(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--scheduler", metavar="ADDRESS", help="use the workers of this Dask cluster instead"
     )
+    command.add_argument(
+        "--device",
+        default="cpu",
+        help="what networks are trained on: cpu, or cuda for a GPU, one process then (cpu)",
+    )
+
+
+def _workers_of(options: argparse.Namespace) -> tuple[int | None, str | None]:
+    """How many processes train here, or for which scheduler; checked, as is the device."""
+    from moodcurve.cluster import check_workers
+    from moodcurve.training.devices import device_of
+
+    check_workers(options.jobs, options.scheduler)
+    if options.scheduler is None and device_of(options.device).type != "cpu":
+        return options.jobs or 1, None
+    return options.jobs, options.scheduler
 
 
 def _predict(options: argparse.Namespace) -> int:
@@ -333,38 +349,43 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _train(options: argparse.Namespace) -> int:
-    from moodcurve.model import check_writable, save
+    from moodcurve.files import reserved
+    from moodcurve.model import check_writable, save_or_rescue
 
     with training_parts():
-        from moodcurve.cluster import check_workers, workers
-        from moodcurve.training.ensemble import learned, train_model
+        from moodcurve.cluster import workers
+        from moodcurve.training.ensemble import bundle_bytes, learned, train_model
         from moodcurve.training.presets import preset
     from moodcurve.corpora.doubts import check_labels
     from moodcurve.corpora.layouts import open_corpus
 
     chosen = preset(options.preset)
-    check_workers(options.jobs, options.scheduler)
+    jobs, scheduler = _workers_of(options)
     check_writable(options.output)
     corpora = [open_corpus(folder) for folder in options.corpora]
     for note in (*(note for corpus in corpora for note in corpus.notes), *check_labels(corpora)):
         _note(note)
+    size = bundle_bytes(chosen, sum(len(corpus.songs) for corpus in corpora))
     try:
-        with workers(options.jobs, options.scheduler) as distribute:
-            model = train_model(corpora, chosen, options.output.name, distribute)
+        with (
+            reserved(options.output.parent, size),
+            workers(jobs, scheduler) as distribute,
+        ):
+            model = train_model(corpora, chosen, options.output.name, distribute, options.device)
     except Unfinished as error:
         raise Unfinished(f"{error}; nothing is written yet: start the same command again") from None
-    save(model, options.output)
-    _say(f"{learned(model)}\nwrote {options.output}")
+    _say(learned(model))
+    save_or_rescue(model, options.output)
+    _say(f"wrote {options.output}")
     return OK
 
 
 def _reproduce(options: argparse.Namespace) -> int:
     with training_parts():
-        from moodcurve.cluster import check_workers
         from moodcurve.reproduce.run import reproduce
     if options.output is None and not options.dry_run:
         raise InputError("reproduce needs a folder for its run: give -o RUN (or --dry-run)")
-    check_workers(options.jobs, options.scheduler)
+    jobs, scheduler = _workers_of(options)
     reproduce(
         options.corpus,
         None if options.dry_run else options.output,
@@ -372,8 +393,9 @@ def _reproduce(options: argparse.Namespace) -> int:
         only=options.only,
         labels=options.labels,
         full=options.full,
-        processes=options.jobs,
-        scheduler=options.scheduler,
+        processes=jobs,
+        scheduler=scheduler,
+        device=options.device,
         say=_say,
     )
     return OK

@@ -1,6 +1,7 @@
 """Writing files so that nothing half-written is ever left under its name."""
 
 import errno
+import os
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from moodcurve.errors import InputError, Unfinished
 
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
 
 def check_folder(folder: Path) -> None:
     """Make `folder` if need be, and raise InputError where no file can be written into it."""
@@ -16,7 +19,7 @@ def check_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
-        raise _unwritable(folder, error) from None
+        raise unwritable(folder, error) from None
 
 
 @contextmanager
@@ -36,11 +39,32 @@ def replacing(path: Path) -> Iterator[Path]:
         finally:
             part.unlink(missing_ok=True)
     except OSError as error:
-        raise _unwritable(path, error) from None
+        raise unwritable(path, error) from None
 
 
-def _unwritable(path: Path, error: OSError) -> InputError:
+@contextmanager
+def reserved(folder: Path, size: int) -> Iterator[None]:
+    """Hold `size` bytes of the disk that `folder` is on while the block runs, by a nameless file.
+
+    So what is written at the end of long work will have room. Raises InputError where there is not
+    so much. Where the system cannot hold room, as on Windows and macOS, nothing is held.
+    """
+    with tempfile.TemporaryFile(dir=folder) as file:
+        try:
+            if hasattr(os, "posix_fallocate"):
+                os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            if error.errno in (*_FULL, errno.EFBIG):
+                raise InputError(
+                    f"{folder}: no room for {size / 1e6:.0f} MB ({error.strerror}); make room or "
+                    "choose another place"
+                ) from None
+        yield
+
+
+def unwritable(path: Path, error: OSError) -> InputError:
+    """What to raise where a file cannot be written: where the disk is full, Unfinished."""
     reason = error.strerror or str(error)
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+    if error.errno in _FULL:
         return Unfinished(f"{path}: cannot be written ({reason}); make room")
     return InputError(f"{path}: cannot be written ({reason}); choose another place")

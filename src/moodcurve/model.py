@@ -21,9 +21,9 @@ import numpy as np
 
 from moodcurve import __version__, features
 from moodcurve.context import in_context
-from moodcurve.errors import InputError
+from moodcurve.errors import InputError, Unfinished
 from moodcurve.familiarity import Familiarity
-from moodcurve.files import check_folder
+from moodcurve.files import check_folder, unwritable
 from moodcurve.network import Array, Network, from_arrays, to_arrays
 from moodcurve.spread import Spread
 
@@ -146,7 +146,8 @@ def describe(name: str) -> str:
 def save(model: Model, folder: Path) -> None:
     """Write the bundle to `folder`: beside it first, then renamed, replacing a bundle there.
 
-    Raises InputError where something else has that name or it cannot be written.
+    Raises InputError where something else has that name or it cannot be written, the InputError
+    Unfinished where the disk is full.
     """
     check_writable(folder)
     arrays: dict[str, np.ndarray] = {"mean": model.mean, "deviation": model.deviation}
@@ -196,8 +197,24 @@ def save(model: Model, folder: Path) -> None:
                     old.rename(folder)
                 raise
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(f"{folder}: cannot be written ({reason}); choose another place") from None
+        raise unwritable(folder, error) from None
+
+
+def save_or_rescue(model: Model, folder: Path) -> None:
+    """`save` a model that took long to train; where that fails, among the temporary files.
+
+    Raises Unfinished then, which says where the model is.
+    """
+    try:
+        save(model, folder)
+    except InputError as error:
+        try:
+            rescued = Path(tempfile.mkdtemp(prefix="moodcurve-")) / folder.name
+            save(model, rescued)
+        except (OSError, InputError):
+            lost = "nor is there room among the temporary files: the model is lost, train it again"
+            raise Unfinished(f"{error}; {lost}") from None
+        raise Unfinished(f"{error}; the model is safe in {rescued}: move it from there") from None
 
 
 def check_writable(folder: Path) -> None:

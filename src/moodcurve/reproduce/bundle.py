@@ -7,7 +7,7 @@ import numpy as np
 
 from moodcurve.features import WINDOW
 from moodcurve.model import DIMENSIONS, Fusion, Model, save
-from moodcurve.reproduce.jobs import network_of
+from moodcurve.reproduce.jobs import given_up, network_of
 from moodcurve.reproduce.systems import Fused, Results
 from moodcurve.training.ensemble import UNKNOWN_LICENCE
 from moodcurve.training.presets import SCALES
@@ -19,6 +19,7 @@ def save_model(
     """Write both dimensions' two groups and ELM to the folder `model` of the run."""
     material, run = results.material, results.run
     labels = np.concatenate([song.labels for song in material.development])
+    reasons = {job.name: given_up(job, run) for one in fused for job in one.unique}
     about = {
         "name": run.resolve().name,
         "licence": UNKNOWN_LICENCE,
@@ -27,6 +28,7 @@ def save_model(
             "songs": len(material.development),
             "labelled_rows": int((~np.isnan(labels[:, 0])).sum()),
             "constant": [round(float(value), 6) for value in np.nanmean(labels, axis=0)],
+            "given_up": [f"{name}: {reason}" for name, reason in reasons.items() if reason],
         },
         "figures": figures,
     }

@@ -2,14 +2,15 @@
 
 A job's file holds what was trained and what it says of every song that it may be asked about, so
 that the tables are made from files alone. Jobs know nothing of one another, except that a network
-with pretrained layers begins with its autoencoder's. They may be done on machines that do not see
-the run's folder; what they come to is written by the one that does.
+with pretrained layers begins with its autoencoder's, and that networks alike are trained at once,
+which changes what each comes to by no more than rounding. They may be done on machines that do not
+see the run's folder; what they come to is written by the one that does.
 """
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 from zlib import crc32
@@ -23,9 +24,13 @@ from moodcurve.network import Network, from_arrays, to_arrays
 from moodcurve.predict import scale_outputs
 from moodcurve.reproduce.recipes import Recipe
 from moodcurve.reproduce.split import Material
+from moodcurve.training import loop
 from moodcurve.training.baselines import MLR_GRID, SVR_GRID, fit_mlr, fit_svr, labelled, tune
+from moodcurve.training.batches import Sequences
+from moodcurve.training.checkpoint import Epoch
+from moodcurve.training.devices import device_of
 from moodcurve.training.ensemble import sequences
-from moodcurve.training.loop import train
+from moodcurve.training.loop import Settings, train_many
 from moodcurve.training.network import initial_lstm, initial_network, initial_rnn
 from moodcurve.training.pretraining import autoencoder, to_denoise, with_pretrained
 
@@ -94,13 +99,17 @@ def checkpoint_of(job: Job, run: Path) -> Path:
 
 
 class Task(NamedTuple):
-    """A job, and the network that its pretrained layers come from, if any."""
+    """Jobs to do at once, and the network that their pretrained layers come from, if any.
 
-    job: Job
+    They are alike, see `kind`.
+    """
+
+    jobs: tuple[Job, ...]
     pretrained: Network | None
 
     def __str__(self) -> str:
-        return self.job.name
+        first, *others = self.jobs
+        return f"{first.name} and {len(others)} like it" if others else first.name
 
 
 class Done(NamedTuple):
@@ -110,25 +119,48 @@ class Done(NamedTuple):
     log: Sequence[Mapping[str, Any]]
 
 
-def task(job: Job, recipe: Recipe, run: Path) -> Task:
-    """What must be known to do a job; reads its autoencoder's file, which must be there."""
-    if isinstance(job, NetworkJob) and job.pretraining and job.family != "autoencoder":
-        return Task(job, network_of(autoencoder_of(job, recipe), run))
-    return Task(job, None)
+def kind(job: Job) -> Hashable:
+    """What jobs that are done at once have in common: networks shape, settings, pretraining.
+
+    A regression is done alone.
+    """
+    if isinstance(job, RegressionJob):
+        return job
+    return job.family, job.layers, job.units, job.scale, job.pretraining
 
 
-def do(task: Task, material: Material, recipe: Recipe, run: Path | None, seed: int) -> Done:
-    """Do a job.
+def task(jobs: tuple[Job, ...], recipe: Recipe, run: Path) -> Task:
+    """What must be known to do jobs alike; reads their autoencoder's file, which must be there."""
+    first = jobs[0]
+    if isinstance(first, NetworkJob) and first.pretraining and first.family != "autoencoder":
+        return Task(jobs, network_of(autoencoder_of(first, recipe), run))
+    return Task(jobs, None)
+
+
+def do(
+    task: Task, material: Material, recipe: Recipe, run: Path | None, device: str, seed: int
+) -> list[Done]:
+    """Do the jobs of a task, networks on a `device`, see `device_of`.
 
     With a `run`, a network that was under way when the run was killed goes on from its last whole
     epoch, and can be gone on with.
     """
-    job = task.job
-    rng = np.random.default_rng([seed, crc32(job.name.encode())])
-    if isinstance(job, RegressionJob):
-        return _regress(job, material, recipe)
-    checkpoint = checkpoint_of(job, run) if run else None
-    return _train(job, task.pretrained, material, recipe, checkpoint, rng)
+    regressions = [job for job in task.jobs if isinstance(job, RegressionJob)]
+    if regressions:
+        return [_regress(job, material, recipe) for job in regressions]
+    networks = [job for job in task.jobs if isinstance(job, NetworkJob)]
+    data = cache(partial(_data, material))
+    started = []
+    for job in networks:
+        rng = np.random.default_rng([seed, crc32(job.name.encode())])
+        start = _initial(job, material.mean.shape[0], recipe.preset.sigma, rng)
+        if task.pretrained:
+            start = with_pretrained(start, task.pretrained)
+        checkpoint = checkpoint_of(job, run) if run else None
+        own = data(replace(job, trial=0))  # which all trials share
+        started.append(loop.Task(start, *own, rng, checkpoint=checkpoint))
+    trained = train_many(started, settings_of(networks[0], recipe), device_of(device))
+    return [_done(job, *found, material) for job, found in zip(networks, trained, strict=True)]
 
 
 def write(job: Job, done: Done, run: Path) -> None:
@@ -141,6 +173,14 @@ def write(job: Job, done: Done, run: Path) -> None:
     checkpoint_of(job, run).unlink(missing_ok=True)
 
 
+def given_up(job: Job, run: Path) -> str | None:
+    """Why the training of a network was given up, if it was and its log is there."""
+    log = path_of(job, run).with_suffix(".jsonl")
+    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
+    reason: str | None = json.loads(lines[-1]).get("stopped") if lines else None
+    return reason
+
+
 def network_of(job: NetworkJob, run: Path) -> Network:
     """Read the network that a job has trained."""
     with np.load(path_of(job, run), allow_pickle=False) as file:
@@ -148,44 +188,17 @@ def network_of(job: NetworkJob, run: Path) -> Network:
         return from_arrays({name.removeprefix("network/"): file[name] for name in names})
 
 
-def _train(
-    job: NetworkJob,
-    pretrained: Network | None,
-    material: Material,
-    recipe: Recipe,
-    checkpoint: Path | None,
-    rng: np.random.Generator,
-) -> Done:
-    features = material.mean.shape[0]
-    start = _initial(job, features, recipe.preset.sigma, rng)
-    if job.dimension is None or job.partition is None:
-        songs = material.pretraining[str(job.pretraining)]
-        network, log = train(
-            start, to_denoise(songs, job.scale), None, recipe.pretraining, rng, None, checkpoint
-        )
-        predictions = {}
-    else:
-        if pretrained:
-            start = with_pretrained(start, pretrained)
-        network, log = train(
-            start,
-            sequences(training_songs(job, material), job.dimension, job.scale),
-            sequences(_members(material, job.partition), job.dimension, job.scale),
-            recipe.preset.settings if job.family == "blstm" else recipe.baseline,
-            rng,
-            None,
-            checkpoint,
-        )
-        say = partial(_say, network, job.scale)
-        predictions = _predictions(say, material, job.partition, job.without)
-    named = {f"network/{key}": array for key, array in to_arrays(network).items()}
-    return Done({**named, **predictions}, log)
-
-
 def autoencoder_of(job: NetworkJob, recipe: Recipe) -> NetworkJob:
     """The job that a network's pretrained layers come from."""
     layers = recipe.pretrained_layers
     return NetworkJob("autoencoder", layers, job.units, job.scale, pretraining=job.pretraining)
+
+
+def settings_of(job: NetworkJob, recipe: Recipe) -> Settings:
+    """How a network is trained."""
+    if job.family == "autoencoder":
+        return recipe.pretraining
+    return recipe.preset.settings if job.family == "blstm" else recipe.baseline
 
 
 def training_songs(job: NetworkJob, material: Material) -> list[LabelledRows]:
@@ -195,6 +208,24 @@ def training_songs(job: NetworkJob, material: Material) -> list[LabelledRows]:
         if partition is not None:
             held |= set(material.validation[partition].tolist())
     return [song for number, song in enumerate(material.development) if number not in held]
+
+
+def _data(material: Material, job: NetworkJob) -> tuple[Sequences, Sequences | None]:
+    """What a network learns from, and what it is stopped on."""
+    if job.dimension is None or job.partition is None:
+        return to_denoise(material.pretraining[str(job.pretraining)], job.scale), None
+    return (
+        sequences(training_songs(job, material), job.dimension, job.scale),
+        sequences(_members(material, job.partition), job.dimension, job.scale),
+    )
+
+
+def _done(job: NetworkJob, network: Network, log: Sequence[Epoch], material: Material) -> Done:
+    arrays = {f"network/{key}": array for key, array in to_arrays(network).items()}
+    if job.partition is not None:
+        say = partial(_say, network, job.scale)
+        arrays |= _predictions(say, material, job.partition, job.without)
+    return Done(arrays, log)
 
 
 def _initial(job: NetworkJob, features: int, sigma: float, rng: np.random.Generator) -> Network:

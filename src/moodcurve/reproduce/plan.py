@@ -1,7 +1,8 @@
 """What has to be trained for which table, and how long that takes."""
 
-from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+import time
+from collections import Counter, defaultdict
+from collections.abc import Collection, Hashable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import replace
 from functools import cache
@@ -13,10 +14,19 @@ from moodcurve.corpora.folder import Song
 from moodcurve.errors import InputError
 from moodcurve.features import FEATURE_NAMES, HOP
 from moodcurve.model import DIMENSIONS
-from moodcurve.reproduce.jobs import Job, NetworkJob, RegressionJob, autoencoder_of
+from moodcurve.reproduce.jobs import (
+    Job,
+    NetworkJob,
+    RegressionJob,
+    autoencoder_of,
+    kind,
+    settings_of,
+)
 from moodcurve.reproduce.recipes import RECIPES, Recipe
 from moodcurve.reproduce.split import PARTITIONS, TRAINING, WITH_TEST, Split
-from moodcurve.training.loop import Sequences, Settings, train
+from moodcurve.training.batches import Sequences
+from moodcurve.training.devices import GPU_AT_ONCE
+from moodcurve.training.loop import Settings, one_thread, train
 from moodcurve.training.network import initial_network
 from moodcurve.training.presets import SCALES
 
@@ -38,6 +48,10 @@ FROM_LABELS = ("partitions", "constant")
 SEARCH_SCALE = 30  # a guess: the paper does not say at which scale it searched
 BASELINE_SCALE = 60  # the recurrent baselines read a clip of the challenge in one piece
 EVENING = 4 * 3600.0  # seconds
+#: Networks alike that a processor trains at once. It gains next to nothing by more, and one alone
+#: comes to the very same numbers whatever is done, or left to do, beside it: so the tables hang on
+#: neither workers nor interruptions. A GPU wants dozens, and is exact to rounding.
+AT_ONCE = 1
 
 _DIMENSIONS = range(len(DIMENSIONS))
 _UNKNOWN_LENGTH = 60  # half-seconds assumed of a song with one label for all of it
@@ -129,6 +143,19 @@ def jobs(asked: AbstractSet[str], recipe: Recipe, split: Split) -> list[list[Job
     return [[*first, *others], list(pretrained)]
 
 
+def together(left: Iterable[Job], device: str) -> list[tuple[Job, ...]]:
+    """Put jobs alike together, as many as a device trains at once."""
+    size = AT_ONCE if device == "cpu" else GPU_AT_ONCE
+    alike: dict[Hashable, list[Job]] = defaultdict(list)
+    for job in left:
+        alike[kind(job)].append(job)
+    return [
+        tuple(jobs[first : first + size])
+        for jobs in alike.values()
+        for first in range(0, len(jobs), size)
+    ]
+
+
 def kinds(planned: Iterable[Job]) -> str:
     """How many jobs of which kind, as text."""
     counts = Counter(job.family for job in planned)
@@ -148,7 +175,7 @@ class Clock:
         """The least and the most that a job takes on one core: early stopping decides."""
         if isinstance(job, RegressionJob):
             return (2.0, 10.0) if job.family == "mlr" else self._svr()
-        settings = self._settings(job)
+        settings = settings_of(job, self._recipe)
         lengths = self._clips[self._held :]
         if job.pretraining == WITH_TEST and job.family == "autoencoder":
             lengths = self._clips + self._tests
@@ -159,11 +186,6 @@ class Clock:
             return settings.epochs * epoch, settings.epochs * epoch
         return min(settings.patience + 1, settings.epochs) * epoch, settings.epochs * epoch
 
-    def _settings(self, job: NetworkJob) -> Settings:
-        if job.family == "autoencoder":
-            return self._recipe.pretraining
-        return self._recipe.preset.settings if job.family == "blstm" else self._recipe.baseline
-
     def _svr(self) -> tuple[float, float]:
         # 6 points of a grid, 5 sets; about a microsecond a pair of rows, twice that at worst
         pairs = self._recipe.svr_rows**2
@@ -172,14 +194,25 @@ class Clock:
 
 @cache
 def _time_batch(layers: int, units: int, scale: int, batch: int) -> float:
-    """Seconds that a BLSTM of that size takes to learn from one mini-batch, on one core."""
+    """Seconds of computing that a BLSTM of that size takes to learn from one mini-batch.
+
+    On one core, as a worker; what else the machine does meanwhile is not counted.
+    """
+    one_thread()
     rng = np.random.default_rng(0)
     inputs = rng.normal(size=(batch, scale, len(FEATURE_NAMES))).astype(np.float32)
     data = Sequences(inputs, inputs[:, :, :1], np.ones((batch, scale), bool))
     network = initial_network(len(FEATURE_NAMES), layers, 2 * -(-units // 2), rng)
-    settings = Settings(batch=batch, epochs=2)
-    _, log = train(network, data, None, settings, rng)
-    return min(line["seconds"] for line in log)
+    ends = [time.thread_time()]
+    train(
+        network,
+        data,
+        None,
+        Settings(batch=batch, epochs=3),
+        rng,
+        lambda _: ends.append(time.thread_time()),
+    )
+    return float(np.diff(ends).min())
 
 
 def _half_seconds(song: Song) -> int:
@@ -190,7 +223,12 @@ def _half_seconds(song: Song) -> int:
 
 
 def describe(
-    name: str, asked: Sequence[str], split: Split, done: Collection[str], processes: int
+    name: str,
+    asked: Sequence[str],
+    split: Split,
+    done: Collection[str],
+    processes: int,
+    device: str,
 ) -> str:
     """The plan as text: what will be trained, how long that takes, what would fit an evening."""
     stages = jobs(set(asked), RECIPES[name], split)
@@ -202,7 +240,7 @@ def describe(
     ]
     if len(left) < len(planned):
         lines.append(f"{len(planned) - len(left)} of {len(planned)} are done")
-    if left:
+    if left and device == "cpu":  # of a GPU nothing is known
         least, most = _total(name, left, split, processes)
         lines.append(
             f"time on {processes} process{'es' if processes > 1 else ''}, estimated: "

@@ -30,7 +30,7 @@ from moodcurve.corpora.layouts import open_corpus
 from moodcurve.errors import InputError, Unfinished
 from moodcurve.files import check_folder, replacing
 from moodcurve.reproduce import plan
-from moodcurve.reproduce.jobs import Done, Job, Task, do, path_of, task, write
+from moodcurve.reproduce.jobs import Done, Job, Task, do, given_up, path_of, task, write
 from moodcurve.reproduce.recipes import Recipe, recipe
 from moodcurve.reproduce.report import write_tables
 from moodcurve.reproduce.split import (
@@ -57,6 +57,7 @@ def reproduce(
     full: Path | None,
     processes: int | None,
     scheduler: str | None,
+    device: str,
     say: Callable[[str], None],
 ) -> None:
     """Run the experiment of Li et al. 2016 on a corpus, or go on with it, and write its tables.
@@ -70,6 +71,7 @@ def reproduce(
         full: a folder with full-length recordings to pretrain on, or None.
         processes: networks trained at the same time on this machine; None is one a core.
         scheduler: the address of a Dask cluster that trains them instead, or None.
+        device: where the workers train networks, see `device_of`.
         say: prints text.
 
     Raises:
@@ -81,7 +83,7 @@ def reproduce(
     corpus = open_corpus(folder, labels, rows=not from_labels)
     split = split_songs(corpus, SEED)
     full_songs = full_length(split, full) if full else ()
-    config = _config(corpus, preset, chosen, labels, full, split)
+    config = _config(corpus, preset, chosen, labels, full, split) | {"device": device}
     if run:
         check_folder(run)
         _check(run, config)
@@ -89,21 +91,27 @@ def reproduce(
     done = {j.name for stage in needed for j in stage if run and path_of(j, run).exists()}
     say(_wrapped(_songs(corpus, split, full)))
     at_once = 1 if scheduler else processes or os.cpu_count() or 1
-    say(_wrapped(plan.describe(preset, asked, split, done, at_once)))
+    say(_wrapped(plan.describe(preset, asked, split, done, at_once, device)))
     if not run:
         return
     material, all_done = None, len(done) == sum(map(len, needed))
-    with nullcontext(one_a_core) if all_done else workers(processes, scheduler) as distribute:
-        if not from_labels:
-            material = prepare(split, chosen.preset.limit, full_songs)
-            config["rows"] = fingerprint(split, material)
-            _check(run, config)
-        _begin(run, config)
-        if material:
-            checkpoints = None if scheduler else run
-            _work(needed, split, material, chosen, run, checkpoints, distribute)
-    for text in write_tables(asked, run, corpus, split, material, chosen, full):
-        say("\n" + text)
+    try:
+        with nullcontext(one_a_core) if all_done else workers(processes, scheduler) as distribute:
+            if not from_labels:
+                material = prepare(split, chosen.preset.limit, full_songs)
+                config["rows"] = fingerprint(split, material)
+                _check(run, config)
+            _begin(run, config)
+            if material:
+                checkpoints = None if scheduler else run
+                _work(needed, split, material, chosen, run, checkpoints, device, distribute)
+        for text in write_tables(asked, run, corpus, split, material, chosen, full):
+            say("\n" + text)
+    except Unfinished as error:
+        kept = f"what is done is kept in {run}: start the same command again to go on"
+        raise Unfinished(f"{error}; {kept}") from None
+    for line in _given_up(needed, run):
+        say(line)
     say(f"wrote {run}: each table as .csv, .txt and .tex")
 
 
@@ -197,32 +205,40 @@ def _work(
     chosen: Recipe,
     run: Path,
     checkpoints: Path | None,
+    device: str,
     distribute: Distribute,
 ) -> None:
-    """Do what is not done yet, the longest jobs of a stage first."""
+    """Do what is not done yet, the longest tasks of a stage first."""
     clock = plan.Clock(chosen, split)
     left = [[job for job in stage if not path_of(job, run).exists()] for stage in stages]
     costs = {job: clock.seconds(job)[0] for stage in left for job in stage}
-    total = sum(costs.values())
     shape = "{desc}{percentage:3.0f}% |{bar}| {elapsed} gone, {remaining} left"
-    start = f"0/{len(costs)} jobs"
+    start, total = f"0/{len(costs)} jobs", sum(costs.values())
     with tqdm(desc=start, total=total, bar_format=shape, disable=None, leave=False) as bar:
         count = 0
         for stage in left:
-            ordered = sorted(stage, key=lambda job: (-costs[job], job.name))
-            tasks = (task(job, chosen, run) for job in ordered)
-            try:
-                for (job, _), done in distribute(_do, tasks, material, chosen, checkpoints):
+            ordered = sorted(
+                plan.together(stage, device),
+                key=lambda jobs: (-sum(costs[job] for job in jobs), jobs[0].name),
+            )
+            tasks = (task(jobs, chosen, run) for jobs in ordered)
+            for (jobs, _), found in distribute(_do, tasks, material, chosen, checkpoints, device):
+                for job, done in zip(jobs, found, strict=True):
                     write(job, done, run)
                     count += 1
                     bar.set_description_str(f"{count}/{len(costs)} jobs", refresh=False)
                     bar.update(costs[job])
-            except Unfinished as error:
-                kept = f"what is done is kept in {run}: start the same command again to go on"
-                raise Unfinished(f"{error}; {kept}") from None
     _clear(run)
 
 
-def _do(task: Task, material: Material, chosen: Recipe, checkpoints: Path | None) -> Done:
+def _do(
+    task: Task, material: Material, chosen: Recipe, checkpoints: Path | None, device: str
+) -> list[Done]:
     one_thread()
-    return do(task, material, chosen, checkpoints, SEED)
+    return do(task, material, chosen, checkpoints, device, SEED)
+
+
+def _given_up(needed: Sequence[Sequence[Job]], run: Path) -> list[str]:
+    """The networks whose training was given up, and why."""
+    reasons = {job.name: given_up(job, run) for stage in needed for job in stage}
+    return [f"given up: {name}: {reason}" for name, reason in reasons.items() if reason]

@@ -1,7 +1,7 @@
 """A training under way: all that its next epoch depends on, in memory and in a file.
 
-The file is rewritten after each epoch, so that a training that is killed goes on from its last
-whole epoch and ends with the very weights of an uninterrupted one.
+The file is rewritten after whole epochs, so that a training that is killed goes on from the last of
+these and ends with the very weights of an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import NotRequired, TypedDict
 import numpy as np
 import torch
 
+from moodcurve.errors import InputError
 from moodcurve.files import replacing
-from moodcurve.network import Network, from_arrays, to_arrays
+from moodcurve.network import Network
 from moodcurve.training.network import BLSTM
 
 
@@ -36,13 +37,17 @@ class Progress:
     """The weights, the optimiser's memory, the random generators, and the best weights so far."""
 
     model: BLSTM
-    optimiser: torch.optim.Optimizer
+    optimiser: torch.optim.Optimizer  # also of the networks trained at the same time
     rng: np.random.Generator  # the order of the sequences
     noise: torch.Generator
-    best: Network
+    best: list[torch.Tensor]  # as `BLSTM.copies`
     best_error: float = math.inf
     best_epoch: int = 0
     log: list[Epoch] = field(default_factory=list)
+
+    def best_network(self) -> Network:
+        """The network of the best weights."""
+        return self.model.to_network(self.best)
 
 
 def save(progress: Progress, path: Path) -> None:
@@ -52,35 +57,43 @@ def save(progress: Progress, path: Path) -> None:
         "best_epoch": progress.best_epoch,
         "log": progress.log,
         "rng": progress.rng.bit_generator.state,
+        "device": progress.noise.device.type,
     }
     arrays = {
-        **{f"best/{key}": array for key, array in to_arrays(progress.best).items()},
         "noise": progress.noise.get_state().numpy(),
         "numbers": np.array(json.dumps(numbers)),
     }
     for index, weight in enumerate(progress.model.parameters()):
-        arrays[f"model/{index}"] = weight.detach().numpy()
+        arrays[f"best/{index}"] = progress.best[index].cpu().numpy()
+        arrays[f"model/{index}"] = weight.detach().cpu().numpy()
         for key, value in progress.optimiser.state[weight].items():
-            arrays[f"optimiser/{index}/{key}"] = np.asarray(value)
+            arrays[f"optimiser/{index}/{key}"] = value.cpu().numpy()
     with replacing(path) as part:
         np.savez(part, allow_pickle=False, **arrays)
 
 
 def restore(progress: Progress, path: Path) -> None:
-    """Bring `progress`, that of a training's first epoch, to where the file at `path` left it."""
+    """Bring `progress`, that of a training's first epoch, to where the file at `path` left it.
+
+    Raises InputError where that was on another kind of device: it draws other noise.
+    """
     with np.load(path, allow_pickle=False) as file:
         arrays = {key: file[key] for key in file.files}
-    progress.best = from_arrays(_part(arrays, "best"))
-    progress.noise.set_state(torch.from_numpy(arrays["noise"]))
     numbers = json.loads(str(arrays["numbers"]))
+    if numbers["device"] != progress.noise.device.type:
+        raise InputError(
+            f"{path}: begun with --device {numbers['device']}; go on with that, or delete it"
+        )
+    progress.noise.set_state(torch.from_numpy(arrays["noise"]))
     progress.best_error, progress.best_epoch = numbers["best_error"], numbers["best_epoch"]
     progress.log = numbers["log"]
     progress.rng.bit_generator.state = numbers["rng"]
     with torch.no_grad():
         for index, weight in enumerate(progress.model.parameters()):
             weight.copy_(torch.from_numpy(arrays[f"model/{index}"]))
+            progress.best[index].copy_(torch.from_numpy(arrays[f"best/{index}"]))
             progress.optimiser.state[weight] = {
-                key: torch.from_numpy(value)
+                key: torch.from_numpy(value).to(weight.device)
                 for key, value in _part(arrays, f"optimiser/{index}").items()
             }
 

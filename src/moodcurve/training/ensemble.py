@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from moodcurve.cluster import Distribute, one_a_core
-from moodcurve.context import in_context
+from moodcurve.context import in_context, input_names
 from moodcurve.corpora.folder import Corpus, Song
 from moodcurve.corpora.rows import LabelledRows, labelled_rows
 from moodcurve.elm import ELMRegressor
@@ -25,17 +25,19 @@ from moodcurve.features import COLUMNS, FEATURE_NAMES, WINDOW
 from moodcurve.fusion import settled, supervectors
 from moodcurve.metrics import rmse
 from moodcurve.model import DIMENSIONS, Fusion, Model
-from moodcurve.network import Array, Network
+from moodcurve.network import Array, Network, parameter_count
 from moodcurve.predict import groups_outputs
 from moodcurve.sequences import cut, pad
 from moodcurve.spread import Spread
+from moodcurve.training.batches import Sequences
 from moodcurve.training.calibration import fit_factors, fit_familiarity, fit_spread
-from moodcurve.training.loop import Sequences, Task, one_thread, train_many
+from moodcurve.training.devices import GPU_AT_ONCE, device_of
+from moodcurve.training.loop import Task, one_thread, train_many
 from moodcurve.training.network import initial_network
 from moodcurve.training.partitions import Indices, validation_sets
 from moodcurve.training.presets import SCALES, Preset
 
-AT_ONCE = 3  # networks that a worker trains together: more gain little and leave workers idle
+AT_ONCE = 3  # networks that a processor trains together: more gain little and leave workers idle
 UNKNOWN_LICENCE = "not stated; the terms of the training data may apply"
 
 
@@ -72,7 +74,11 @@ class _Trained(NamedTuple):
 
 
 def train_model(
-    corpora: Sequence[Corpus], preset: Preset, name: str, distribute: Distribute | None = None
+    corpora: Sequence[Corpus],
+    preset: Preset,
+    name: str,
+    distribute: Distribute | None = None,
+    device: str = "cpu",
 ) -> Model:
     """Train on the songs of several corpora; see `train_on_songs`.
 
@@ -84,7 +90,7 @@ def train_model(
             raise InputError(f"{folder}: given twice; name each corpus once")
     songs = labelled_rows([song for corpus in corpora for song in corpus.songs])
     names = [corpus.name for corpus in corpora]
-    return train_on_songs(songs, preset, name, names, distribute=distribute)
+    return train_on_songs(songs, preset, name, names, distribute=distribute, device=device)
 
 
 def train_on_songs(
@@ -95,18 +101,20 @@ def train_on_songs(
     licence: str = UNKNOWN_LICENCE,
     seed: int = 0,
     distribute: Distribute | None = None,
+    device: str = "cpu",
 ) -> Model:
     """Train a model, a few networks a worker at a time; without `distribute`, a worker a core.
 
     The same seed gives the same model whatever the number of workers. `corpora` are named in the
-    manifest, and so are networks whose training was given up, see `loop.train`. Raises InputError
-    where the songs are too few for the preset's partitions.
+    manifest, and so are networks whose training was given up, see `loop.train`. `device` is the
+    workers', see `device_of`. Raises InputError where the songs are too few for the preset's
+    partitions, or a worker has no such device.
     """
     model = without_networks(songs, preset)
     standard = [replace(s, rows=model.inputs(s.rows)) for s in songs]
     rng = np.random.default_rng(seed)
     sets = partitions([s.song for s in songs], preset, rng)
-    trained = _train_all(standard, sets, preset, seed, distribute or one_a_core)
+    trained = _train_all(standard, sets, preset, seed, distribute or one_a_core, device)
     groups = _groups(trained, len(sets))
     familiarity, distances = fit_familiarity([s.rows for s in standard], sets)
     fused = {}
@@ -129,6 +137,17 @@ def train_on_songs(
         "figures": {},
     }
     return replace(model, fusions=_with_bands(fused), familiarity=familiarity, about=about)
+
+
+def bundle_bytes(preset: Preset, songs: int) -> int:
+    """What the bundle of a model that learns from so many songs takes on disk, at most."""
+    inputs = len(input_names(preset.contexts))
+    outputs = len(DIMENSIONS) if preset.joint else 1
+    rng = np.random.default_rng(0)
+    network = initial_network(inputs, preset.layers, preset.units, rng, outputs=outputs)
+    networks = len(SCALES) * preset.partitions * (1 if preset.joint else len(DIMENSIONS))
+    familiarity = inputs * (inputs + songs)
+    return 4 * (networks * parameter_count(network) + familiarity) + 2**20  # and all else
 
 
 def without_networks(songs: Sequence[LabelledRows], preset: Preset) -> Model:
@@ -195,29 +214,36 @@ def _train_all(
     preset: Preset,
     seed: int,
     distribute: Distribute,
+    device: str,
 ) -> dict[_Key, _Trained]:
     """Train a network of each dimension, or of both, each scale and each partition."""
+    size = AT_ONCE if device == "cpu" else GPU_AT_ONCE
     jobs = [
-        Job(tuple(_Key(d, scale, p) for p in range(len(sets))[first : first + AT_ONCE]))
+        Job(tuple(_Key(d, scale, p) for p in range(len(sets))[first : first + size]))
         for scale in SCALES[::-1]
         for d in ((None,) if preset.joint else (0, 1))
-        for first in range(0, len(sets), AT_ONCE)
+        for first in range(0, len(sets), size)
     ]
     keys = [key for job in jobs for key in job.networks]
     found: dict[_Key, _Trained] = {}
     with tqdm(None, "training", len(keys), unit=" networks", disable=None, leave=False) as bar:
-        for job, trained in distribute(_train_few, jobs, songs, sets, preset, seed):
+        for job, trained in distribute(_train_few, jobs, songs, sets, preset, seed, device):
             found.update(zip(job.networks, trained, strict=True))
             bar.update(len(trained))
     return {key: found[key] for key in keys}  # in an order that does not hang on who is done first
 
 
 def _train_few(
-    job: Job, songs: Sequence[LabelledRows], sets: Sequence[Indices], preset: Preset, seed: int
+    job: Job,
+    songs: Sequence[LabelledRows],
+    sets: Sequence[Indices],
+    preset: Preset,
+    seed: int,
+    device: str,
 ) -> list[_Trained]:
     one_thread()
     tasks = [_task(key, songs, sets[key.partition], preset, seed) for key in job.networks]
-    found = train_many(tasks, preset.settings)
+    found = train_many(tasks, preset.settings, device_of(device))
     return [_Trained(network, log[-1].get("stopped")) for network, log in found]
 
 

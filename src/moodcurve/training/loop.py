@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -16,35 +16,19 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from moodcurve.errors import InputError
-from moodcurve.network import Array, Network
+from moodcurve.network import Network, to_arrays
+from moodcurve.training.batches import Batch, Held, Indices, Sequences, hold, together
 from moodcurve.training.checkpoint import Epoch, Progress, restore, save
+from moodcurve.training.devices import CPU, at_work
 from moodcurve.training.memory import at_once, check_memory
 from moodcurve.training.network import BLSTM, run_all
 
-Indices = NDArray[np.int64]
 EXPLODED = 1e4  # times the first epoch's error: nothing comes back from there
-
-
-@dataclass(frozen=True)
-class Sequences:
-    """Training or validation data, padded on the right to the longest sequence.
-
-    `targets` are NaN where a frame has no label; `mask` is false on padding. Frames without label
-    and padding have no error. `weights` are what a sequence's squared error counts; 1 without them.
-    """
-
-    inputs: Array  # (N, T, F)
-    targets: Array  # (N, T, K)
-    mask: NDArray[np.bool_]  # (N, T)
-    weights: Array | None = None  # (N,)
-
-    def __len__(self) -> int:
-        return len(self.mask)
+SAVE_EVERY = 20.0  # seconds, so that writing takes little of the time where epochs are short
 
 
 @dataclass(frozen=True)
@@ -113,46 +97,67 @@ def train(
     by the number of sequences; the training error is taken with noise and before each mini-batch's
     own update. A network whose error leaves the range of numbers, or explodes, is stopped; its last
     entry says so ("stopped"). All randomness comes from `rng`. With a `checkpoint`, a file of that
-    name is written after each epoch, and a training that finds it goes on from there. Raises
-    InputError where there is nothing to train on, or not enough memory.
+    name is written after an epoch every `SAVE_EVERY` seconds, and a training that finds it goes on
+    from there. Raises InputError where there is nothing to train on, or not enough memory.
     """
     task = Task(network, training, validation, rng, on_epoch, checkpoint)
     return train_many([task], settings)[0]
 
 
-def train_many(tasks: Sequence[Task], settings: Settings) -> list[tuple[Network, list[Epoch]]]:
+def train_many(
+    tasks: Sequence[Task], settings: Settings, device: torch.device = CPU
+) -> list[tuple[Network, list[Epoch]]]:
     """Train networks of one shape at once: for each what `train` returns for it alone.
 
-    That is to rounding. A network that is stopped leaves the others to go on.
+    That is to rounding. A network that is stopped leaves the others to go on. On a GPU noise is
+    drawn there: other numbers of the same distribution than on the processor.
     """
     if not all(len(task.training) for task in tasks):
         raise InputError("there are no training sequences; check the partition and the lengths")
+    shapes = {tuple(array.shape for array in to_arrays(task.network).values()) for task in tasks}
+    if len(shapes) > 1:
+        raise InputError("networks of several shapes cannot be trained at once; train one by one")
     rows = min(settings.batch, max(len(task.training) for task in tasks))
-    steps = max(task.training.mask.shape[1] for task in tasks)
-    check_memory([task.network for task in tasks], steps, rows, settings.optimiser)
-    every = [_begin(task, settings) for task in tasks]
-    while active := [one for one in every if not _finished(one.progress, settings)]:
-        _advance(active, settings)
-        for task, progress in active:
-            if task.checkpoint:
-                save(progress, task.checkpoint)
-            if task.on_epoch:
-                task.on_epoch(progress.log[-1])
-    return [(one.progress.best, one.progress.log) for one in every]
+    sets = [data for task in tasks for data in (task.training, task.validation) if data is not None]
+    steps = max(data.mask.shape[1] for data in sets)
+    check_memory([task.network for task in tasks], steps, rows, settings.optimiser, device)
+    most = at_once(tasks[0].network, steps, settings.batch, device)
+    with at_work(device):
+        models = [BLSTM(task.network, settings.clip_deltas, device) for task in tasks]
+        optimiser = _optimiser([w for model in models for w in model.parameters()], settings)
+        every = [
+            _begin(task, model, optimiser, device)
+            for task, model in zip(tasks, models, strict=True)
+        ]
+        saved = -math.inf
+        while active := [one for one in every if not _finished(one.progress, settings)]:
+            _advance(active, settings, most)
+            due = time.monotonic() - saved >= SAVE_EVERY
+            for task, progress in (one[:2] for one in active):
+                if task.checkpoint and (due or _finished(progress, settings)):
+                    save(progress, task.checkpoint)
+                if task.on_epoch:
+                    task.on_epoch(progress.log[-1])
+            saved = time.monotonic() if due else saved
+        return [(one.progress.best_network(), one.progress.log) for one in every]
 
 
 class _Member(NamedTuple):
     task: Task
     progress: Progress
+    training: Held
+    validation: Held | None
 
 
-def _begin(task: Task, settings: Settings) -> _Member:
-    model = BLSTM(task.network, settings.clip_deltas)
-    noise = torch.Generator().manual_seed(int(task.rng.integers(2**63)))
-    progress = Progress(model, _optimiser(model, settings), task.rng, noise, task.network)
+def _begin(
+    task: Task, model: BLSTM, optimiser: torch.optim.Optimizer, device: torch.device
+) -> _Member:
+    noise = torch.Generator(device).manual_seed(int(task.rng.integers(2**63)))
+    progress = Progress(model, optimiser, task.rng, noise, model.copies())
     if task.checkpoint and task.checkpoint.exists():
         restore(progress, task.checkpoint)
-    return _Member(task, progress)
+    validation = hold(task.validation, device) if task.validation is not None else None
+    return _Member(task, progress, hold(task.training, device), validation)
 
 
 def _finished(progress: Progress, settings: Settings) -> bool:
@@ -161,13 +166,13 @@ def _finished(progress: Progress, settings: Settings) -> bool:
     return stopped or epoch >= settings.epochs or epoch - progress.best_epoch >= settings.patience
 
 
-def _advance(members: Sequence[_Member], settings: Settings) -> None:
-    """Train for one epoch. The time that it takes is shared out evenly."""
+def _advance(members: Sequence[_Member], settings: Settings, most: int) -> None:
+    """Train for one epoch, `most` mini-batches at once. Its time is shared out evenly."""
     start = time.perf_counter()
-    training_errors = _train_epoch(members, settings)
-    held = [(m.progress.model, m.task.validation) for m in members if m.task.validation is not None]
-    found = iter(evaluate_all(held, settings.batch))
-    validation_errors = [None if m.task.validation is None else next(found) for m in members]
+    training_errors = _train_epoch(members, settings, most)
+    held = [(m.progress.model, m.validation) for m in members if m.validation is not None]
+    found = iter(_evaluate(held, settings.batch, most))
+    validation_errors = [None if m.validation is None else next(found) for m in members]
     seconds = (time.perf_counter() - start) / len(members)
     for m, error, held_out in zip(members, training_errors, validation_errors, strict=True):
         _record(m.progress, error, held_out, seconds)
@@ -181,7 +186,7 @@ def _record(
     failure = _failure(progress, training_error)
     better = validation_error is None or validation_error < progress.best_error
     if new_best := better and not failure:
-        progress.best, progress.best_epoch = progress.model.to_network(), epoch
+        progress.best, progress.best_epoch = progress.model.copies(), epoch
         progress.best_error = math.inf if validation_error is None else validation_error
     entry = Epoch(
         epoch=epoch,
@@ -198,8 +203,8 @@ def _record(
 
 def _failure(progress: Progress, training_error: float) -> str | None:
     """What went wrong in an epoch, if anything."""
-    weights = progress.model.parameters()
-    if not math.isfinite(training_error) or not all(bool(w.isfinite().all()) for w in weights):
+    finite = torch.stack([weight.isfinite().all() for weight in progress.model.parameters()])
+    if not math.isfinite(training_error) or not bool(finite.all()):
         return "the error left the range of numbers"
     first = progress.log[0]["training_error"] if progress.log else training_error
     if training_error > EXPLODED * first > 0:
@@ -215,81 +220,90 @@ def one_thread() -> None:
 
 def evaluate(model: BLSTM, sequences: Sequences, batch: int = 50) -> float:
     """Return half the squared error of the model on the sequences, divided by their number."""
-    return evaluate_all([(model, sequences)], batch)[0]
+    return _evaluate([(model, hold(sequences, CPU))], batch, 1)[0]
 
 
-def evaluate_all(pairs: Sequence[tuple[BLSTM, Sequences]], batch: int = 50) -> list[float]:
+def _evaluate(pairs: Sequence[tuple[BLSTM, Held]], batch: int, most: int) -> list[float]:
     """`evaluate` for several models of one shape, each on its own sequences."""
-    totals = [0.0] * len(pairs)
-    pieces = [_pieces(np.arange(len(sequences)), batch) for _, sequences in pairs]
-    steps = max((sequences.mask.shape[1] for _, sequences in pairs), default=0)
+    pieces = [_pieces(np.arange(len(held)), batch) for _, held in pairs]
+    found = []
     with torch.no_grad():
-        for few in _turns(pieces, at_once(pairs[0][0].network, steps, batch) if pairs else 1):
-            together = _together([(pairs[n][1], chosen) for n, chosen in few])
-            models = [pairs[n][0] for n, _ in few]
-            outputs = run_all(models, together.inputs, together.lengths)
-            for (n, _), error in zip(few, _half_squared_errors(outputs, together), strict=True):
-                totals[n] += error.item()
-    return [total / max(1, len(s)) for total, (_, s) in zip(totals, pairs, strict=True)]
+        for few in _turns(pieces, most):
+            joined = together([(pairs[n][1], chosen) for n, chosen in few])
+            outputs = run_all([pairs[n][0] for n, _ in few], joined.inputs, joined.lengths)
+            found.append(([n for n, _ in few], _half_squared_errors(outputs, joined)))
+    totals = _totals(found, len(pairs))
+    return [total / max(1, len(held)) for total, (_, held) in zip(totals, pairs, strict=True)]
 
 
-def _optimiser(model: BLSTM, settings: Settings) -> torch.optim.Optimizer:
+def _totals(found: Iterable[tuple[Sequence[int], Tensor]], count: int) -> list[float]:
+    """Sum up the errors of each of `count` networks; fetching them only now, a GPU never waits."""
+    totals = [0.0] * count
+    for numbers, errors in found:
+        for n, error in zip(numbers, errors.tolist(), strict=True):
+            totals[n] += error
+    return totals
+
+
+def _optimiser(weights: Sequence[Tensor], settings: Settings) -> torch.optim.Optimizer:
+    """One of all networks; those without a gradient sit out its step."""
     if settings.optimiser == "sgd":
         return torch.optim.SGD(
-            model.parameters(), lr=settings.learning_rate, momentum=settings.momentum, fused=True
+            weights, lr=settings.learning_rate, momentum=settings.momentum, fused=True
         )
     return torch.optim.AdamW(
-        model.parameters(),
+        weights,
         lr=settings.learning_rate,
         weight_decay=settings.weight_decay,
         fused=True,
     )
 
 
-def _train_epoch(members: Sequence[_Member], settings: Settings) -> list[float]:
+def _train_epoch(members: Sequence[_Member], settings: Settings, most: int) -> list[float]:
     """Go through each one's sequences once and update it; return its error per sequence."""
-    totals = [0.0] * len(members)
-    updates = []
-    for task, progress in members:
-        count = len(task.training)
-        order = progress.rng.permutation(count) if settings.shuffle else np.arange(count)
+    updates, found = [], []
+    for member in members:
+        count = len(member.training)
+        order = member.progress.rng.permutation(count) if settings.shuffle else np.arange(count)
         updates.append(_pieces(order, settings.batch if settings.stochastic else count))
     for turn in _turns(updates, len(members)):
-        errors = _update([(members[n], chosen) for n, chosen in turn], settings)
-        for (n, _), error in zip(turn, errors, strict=True):
-            totals[n] += error
-    return [total / len(m.task.training) for total, m in zip(totals, members, strict=True)]
+        chosen = [(members[n], piece) for n, piece in turn]
+        for numbers, errors in _update(chosen, settings, most):
+            found.append(([turn[k][0] for k in numbers], errors))
+    totals = _totals(found, len(members))
+    return [total / len(m.training) for total, m in zip(totals, members, strict=True)]
 
 
-def _update(members: Sequence[tuple[_Member, Indices]], settings: Settings) -> list[float]:
-    """Make one step of each on the sequences chosen for it; return its error before the step."""
-    totals = [0.0] * len(members)
+def _update(
+    members: Sequence[tuple[_Member, Indices]], settings: Settings, most: int
+) -> list[tuple[list[int], Tensor]]:
+    """Make one step of each on the sequences chosen for it; return errors before the step.
+
+    They are of some of the members at a time: their places among `members`, and their errors.
+    """
     pieces = [_pieces(chosen, settings.batch) for _, chosen in members]
-    labels = [_labels(member.task.training, chosen) for member, chosen in members]
-    for member, _ in members:
-        member.progress.optimiser.zero_grad()
-    for few in _turns(pieces, _most(members, settings)):
+    labels = [max(1, int(member.training.labels[chosen].sum())) for member, chosen in members]
+    found = []
+    for few in _turns(pieces, most):
         own = [members[n][0] for n, _ in few]
         noises = [m.progress.noise for m in own] if settings.noise else None
-        batches = [(m.task.training, chosen) for m, (_, chosen) in zip(own, few, strict=True)]
-        together = _together(batches, settings.noise, noises)
-        outputs = run_all([m.progress.model for m in own], together.inputs, together.lengths)
-        errors = _half_squared_errors(outputs, together)
-        goals = _discordances(outputs, together) if settings.error == "ccc" else errors
+        parts = [(m.training, chosen) for m, (_, chosen) in zip(own, few, strict=True)]
+        joined = together(parts, settings.noise, noises)
+        outputs = run_all([m.progress.model for m in own], joined.inputs, joined.lengths)
+        errors = _half_squared_errors(outputs, joined)
+        goals = _discordances(outputs, joined) if settings.error == "ccc" else errors
         if settings.error == "mean":
-            goals = goals / torch.tensor([labels[n] for n, _ in few])
-        torch.autograd.backward(goals.sum())
-        for (n, _), error in zip(few, errors.tolist(), strict=True):
-            totals[n] += error
-    for member, _ in members:
-        member.progress.optimiser.step()
-    return totals
-
-
-def _most(members: Sequence[tuple[_Member, Indices]], settings: Settings) -> int:
-    """How many mini-batches to compute at once."""
-    steps = max(member.task.training.mask.shape[1] for member, _ in members)
-    return at_once(members[0][0].task.network, steps, settings.batch)
+            goals = goals / torch.tensor([labels[n] for n, _ in few], device=goals.device)
+        weights = [weight for m in own for weight in m.progress.model.parameters()]
+        gradients = torch.autograd.grad(goals.sum(), weights)
+        for weight, gradient in zip(weights, gradients, strict=True):
+            own_gradient = gradient.contiguous()  # as the fused optimisers take it to be
+            weight.grad = own_gradient if weight.grad is None else weight.grad + own_gradient
+        found.append(([n for n, _ in few], errors.detach()))
+    optimiser = members[0][0].progress.optimiser
+    optimiser.step()
+    optimiser.zero_grad()
+    return found
 
 
 def _pieces(order: Indices, size: int) -> list[Indices]:
@@ -307,51 +321,14 @@ def _turns(pieces: Sequence[Sequence[Indices]], most: int) -> Iterator[list[tupl
             yield there[start : start + most]
 
 
-class _Together(NamedTuple):
-    """A mini-batch of each of M networks, padded to the largest, time before sequences."""
-
-    inputs: Tensor  # (M, T, B, F)
-    targets: Tensor  # (M, T, B, K), NaN where there is no label, and on padding
-    lengths: Tensor  # (M, B)
-    weights: Tensor  # (M, 1, B, 1)
-
-
-def _together(
-    batches: Sequence[tuple[Sequences, Indices]],
-    sigma: float = 0.0,
-    noises: Sequence[torch.Generator] | None = None,
-) -> _Together:
-    """Put the chosen sequences of each network together, noise of `sigma` added to the inputs."""
-    rows = max(len(chosen) for _, chosen in batches)
-    lengths = torch.zeros(len(batches), rows, dtype=torch.int32)
-    for own, (sequences, chosen) in zip(lengths, batches, strict=True):
-        own[: len(chosen)] = torch.from_numpy(sequences.mask[chosen].sum(axis=1))
-    first, steps = batches[0][0], int(lengths.max())
-    inputs = torch.zeros(len(batches), steps, rows, first.inputs.shape[2])
-    targets = torch.full((len(batches), steps, rows, first.targets.shape[2]), math.nan)
-    weights = torch.ones(len(batches), 1, rows, 1)
-    for m, (sequences, chosen) in enumerate(batches):
-        count, longest = len(chosen), int(lengths[m].max())
-        x = torch.from_numpy(sequences.inputs[chosen, :longest])
-        if noises:
-            x += torch.randn(x.shape, generator=noises[m]).mul_(sigma)
-        inputs[m, :longest, :count] = x.transpose(0, 1)
-        y = sequences.targets[chosen, :longest]
-        y[~sequences.mask[chosen, :longest]] = np.nan
-        targets[m, :longest, :count] = torch.from_numpy(y).transpose(0, 1)
-        if sequences.weights is not None:
-            weights[m, 0, :count, 0] = torch.from_numpy(sequences.weights[chosen])
-    return _Together(inputs, targets, lengths, weights)
-
-
-def _half_squared_errors(outputs: Tensor, batch: _Together) -> Tensor:
+def _half_squared_errors(outputs: Tensor, batch: Batch) -> Tensor:
     """Half the squared error over the labelled frames, (M,); the others give no gradient."""
     labelled = ~batch.targets.isnan()
     squares = torch.where(labelled, outputs - batch.targets.nan_to_num(), 0).square()
     return 0.5 * (squares * batch.weights).sum(dim=(1, 2, 3))
 
 
-def _discordances(outputs: Tensor, batch: _Together) -> Tensor:
+def _discordances(outputs: Tensor, batch: Batch) -> Tensor:
     """1 less Lin's concordance (1989) over the labelled frames, summed over the outputs: (M,)."""
     frames = (1, 2)
     count = (~batch.targets.isnan()).to(outputs.dtype) * batch.weights
@@ -363,9 +340,3 @@ def _discordances(outputs: Tensor, batch: _Together) -> Tensor:
     together = (count * around * around_y).sum(dim=frames)
     apart = (mean - mean_y).square().sum(dim=frames)
     return (1 - 2 * together / (spread + apart + 1e-6)).sum(dim=1)
-
-
-def _labels(sequences: Sequences, members: Indices) -> int:
-    """Count the labels, frames times outputs, that the members have; 1 where there are none."""
-    labelled = sequences.mask[members, :, None] & ~np.isnan(sequences.targets[members])
-    return max(1, int(labelled.sum()))

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
+
+import torch
 
 from moodcurve.errors import InputError
 from moodcurve.network import Network, Recurrent, parameter_count
 from moodcurve.training import cells
+from moodcurve.training.devices import CPU, free_bytes
 
-BOUND = 128e6  # bytes that the mini-batches computed at once may take
+BOUND = 128e6  # bytes that the mini-batches computed at once may take on the processor
 
 
-def pass_bytes(network: Network, steps: int, rows: int) -> int:
+def pass_bytes(network: Network, steps: int, rows: int, device: torch.device = CPU) -> int:
     """What one network's pass over `rows` sequences of `steps` keeps until its gradient is made.
 
-    Every layer's values, gates and states, two layers' errors, and the working space of one layer.
+    Every layer's values, gates and states, two layers' errors, and the working space of one layer;
+    on a GPU twice that, as each direction has its own copies.
     """
     widest = max(layer.inputs + layer.outputs for layer in network.layers)
     numbers = steps * rows * (network.inputs + 2 * widest)
@@ -27,42 +30,49 @@ def pass_bytes(network: Network, steps: int, rows: int) -> int:
             kept = cells.floats(1, directions, steps, rows, units)
             numbers += kept
             work = max(work, kept + 4 * layer.weights.size + 4 * layer.recurrent.size)
-    return 4 * (numbers + work)
+    return 4 * (numbers + work) * (1 if device.type == "cpu" else 2)
 
 
-def at_once(network: Network, steps: int, rows: int) -> int:
-    """How many networks' passes fit into `BOUND`, at least one."""
-    return max(1, int(BOUND) // pass_bytes(network, steps, rows))
+def at_once(network: Network, steps: int, rows: int, device: torch.device = CPU) -> int:
+    """How many networks' passes are computed together, at least one.
+
+    On the processor as many as fit into `BOUND`, on a GPU into half of its free memory.
+    """
+    free = free_bytes(device) if device.type != "cpu" else None
+    bound = int(BOUND) if free is None else free // 2
+    return max(1, bound // pass_bytes(network, steps, rows, device))
 
 
-def training_bytes(networks: Sequence[Network], steps: int, rows: int, optimiser: str) -> int:
+def training_bytes(
+    networks: Sequence[Network],
+    steps: int,
+    rows: int,
+    optimiser: str,
+    device: torch.device = CPU,
+) -> int:
     """What training networks of one shape at once takes, their data left aside.
 
-    Of each network its weights, those given, the best, the gradient and the optimiser's memory;
-    and passes, of as many networks as `BOUND` allows, or one.
+    Of each network its weights, those given, the best, the gradient and the optimiser's memory, on
+    a GPU its weights stacked; and passes, of as many networks as `at_once` says.
     """
-    copies = 6 if optimiser == "adam" else 5
+    copies = (6 if optimiser == "adam" else 5) + (device.type != "cpu")
     own = 4 * copies * parameter_count(networks[0])
-    passes = min(len(networks), at_once(networks[0], steps, rows))
-    return len(networks) * own + passes * pass_bytes(networks[0], steps, rows)
+    passes = min(len(networks), at_once(networks[0], steps, rows, device))
+    return len(networks) * own + passes * pass_bytes(networks[0], steps, rows, device)
 
 
-def check_memory(networks: Sequence[Network], steps: int, rows: int, optimiser: str) -> None:
+def check_memory(
+    networks: Sequence[Network],
+    steps: int,
+    rows: int,
+    optimiser: str,
+    device: torch.device = CPU,
+) -> None:
     """Raise InputError where training takes more memory than there is, so far as that is known."""
-    needed, free = training_bytes(networks, steps, rows, optimiser), available()
+    needed = training_bytes(networks, steps, rows, optimiser, device)
+    free = free_bytes(device)
     if free is not None and needed > free:
         raise InputError(
             f"training {len(networks)} networks at once takes {needed / 1e9:.1f} GB, and "
             f"{free / 1e9:.1f} GB of memory are free; train fewer at once or smaller ones"
         )
-
-
-def available() -> int | None:
-    """Bytes of memory that can be had, on Linux; None where that is not told."""
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    numbers = dict(line.split(":") for line in lines)
-    kilobytes = numbers.get("MemAvailable", "").split()[:1]
-    return int(kilobytes[0]) * 1024 if kilobytes else None

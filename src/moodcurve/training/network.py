@@ -3,13 +3,15 @@
 torch.nn.LSTM has neither peepholes nor clipped deltas, so an LSTM layer is a hand-written
 autograd.Function, twice: compiled (`cells.py`) for the processor, and in torch's expressions for
 any device. There whatever does not depend on the step before is done for all time steps at once,
-and all networks and both directions advance in the same step. The plain recurrent layer, a
-baseline's, has torch's own gradient. Letters as in `moodcurve.network`; M networks of one shape.
+and all networks and both directions advance in the same step: by `gpu_cells.py` on a GPU, by
+`expressions.py` elsewhere. The plain recurrent layer, a baseline's, has torch's own gradient.
+Letters as in `moodcurve.network`; M networks of one shape.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import fields, replace
 from typing import Any
 
@@ -20,11 +22,7 @@ from torch.autograd.function import once_differentiable
 
 from moodcurve.errors import InputError
 from moodcurve.network import Array, Dense, Elman, Layer, Network, Recurrent
-from moodcurve.training import cells
-
-# the error before an activation, from the error after it and the activation's value, in one pass
-_through_sigmoid = torch.ops.aten.sigmoid_backward.grad_input
-_through_tanh = torch.ops.aten.tanh_backward.grad_input
+from moodcurve.training import cells, expressions
 
 
 def initial_network(
@@ -99,35 +97,49 @@ def _draw_stack(
     return Network((*stack, Dense(draw(outputs, width), draw(outputs), "identity")))
 
 
-class BLSTM(torch.nn.Module):
-    """A trainable copy of a numpy network; `clip_deltas`, of LSTM layers: see `lstm_layer`."""
+class BLSTM:
+    """A trainable copy of a numpy network; `clip_deltas`, of LSTM layers: see `lstm_layer`.
 
-    def __init__(self, network: Network, clip_deltas: bool = True) -> None:
-        super().__init__()
+    Attributes:
+        network: the one that was given.
+        weights: of each layer, in the order of its fields.
+    """
+
+    def __init__(
+        self, network: Network, clip_deltas: bool = True, device: torch.device | None = None
+    ) -> None:
         self.clip_deltas = clip_deltas
         self.network = network
-        self._weights = torch.nn.ModuleList(
-            torch.nn.ParameterList(torch.tensor(getattr(layer, name)) for name in _names(layer))
+        self.weights = [
+            [
+                torch.tensor(getattr(layer, name), device=device, requires_grad=True)
+                for name in _names(layer)
+            ]
             for layer in network.layers
-        )
+        ]
 
-    def to_network(self) -> Network:
-        """Copy the present weights into a numpy network."""
+    def parameters(self) -> list[Tensor]:
+        """All weights."""
+        return [weight for own in self.weights for weight in own]
+
+    def to_network(self, weights: Sequence[Tensor] | None = None) -> Network:
+        """Copy the present weights, or those of `copies`, into a numpy network."""
+        own = iter(self.copies() if weights is None else weights)
         return Network(
             tuple(
-                _with_weights(layer, [weight.detach().cpu().numpy() for weight in weights])
-                for layer, weights in self.layers()
+                _with_weights(layer, [next(own).cpu().numpy() for _ in _names(layer)])
+                for layer in self.network.layers
             )
         )
 
-    def forward(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
+    def copies(self) -> list[Tensor]:
+        """Copies of the present weights, where they are."""
+        return [weight.detach().clone() for weight in self.parameters()]
+
+    def __call__(self, x: Tensor, mask: Tensor | None = None) -> Tensor:
         """Compute outputs (B, T, N) for `x` (B, T, F); `mask` (B, T) is false on right padding."""
         lengths = None if mask is None else mask.sum(dim=1, dtype=torch.int32)[None]
         return run_all([self], x.transpose(0, 1)[None], lengths)[0].transpose(0, 1)
-
-    def layers(self) -> list[tuple[Layer, Any]]:
-        """Each layer as it was given, and its weights in the order of its fields."""
-        return list(zip(self.network.layers, self._weights, strict=True))
 
 
 def run_all(models: Sequence[BLSTM], x: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -135,17 +147,13 @@ def run_all(models: Sequence[BLSTM], x: Tensor, lengths: Tensor | None = None) -
 
     `x` is (M, T, B, F), `lengths` (M, B), int32, how long each sequence is: T without. Returns
     (M, T, B, N), meaningless beyond a sequence's end. A network's outputs and gradients are those
-    that it has alone, but for rounding. Raises InputError where the networks differ in shape.
+    that it has alone, but for rounding.
     """
-    clip = models[0].clip_deltas
-    if len({tuple(p.shape for p in model.parameters()) for model in models}) > 1:
-        raise InputError("networks of several shapes cannot be trained at once; train one by one")
-    if lengths is not None and bool((lengths == x.shape[1]).all()):
-        lengths = None
-    for members in zip(*(model.layers() for model in models), strict=True):
-        layer, weights = members[0][0], [list(own) for _, own in members]
+    first = models[0]
+    for number, layer in enumerate(first.network.layers):
+        weights = [model.weights[number] for model in models]
         if isinstance(layer, Recurrent):
-            x = lstm_layer(x, lengths, weights, clip_deltas=clip)
+            x = lstm_layer(x, lengths, weights, clip_deltas=first.clip_deltas)
         elif isinstance(layer, Elman):
             x = elman_layer(x, lengths, weights)
         else:
@@ -274,7 +282,7 @@ class _Expressions(torch.autograd.Function):
         # h and c hold one step more than the sequence: before the first, both are 0
         h = x.new_zeros(ways, steps + 1, batch, units)
         c = torch.zeros_like(h)
-        _run_cells(gates, h, c, recurrent, peepholes, valid)
+        _steps(x).run_cells(gates, h, c, recurrent, peepholes, valid)
         ctx.save_for_backward(x, gates, h, c, weights, recurrent, peepholes)
         ctx.valid, ctx.clip_deltas, ctx.directions = valid, clip_deltas, directions
         return _join(h[:, 1:], directions)
@@ -286,7 +294,9 @@ class _Expressions(torch.autograd.Function):
         ways, _, units = recurrent.shape
         own, *reverse = gradient.chunk(ctx.directions, dim=3)
         to_h = torch.stack([own, *(way.flip(1) for way in reverse)], dim=1).flatten(0, 1)
-        deltas = _gate_deltas(to_h, gates, c, recurrent, peepholes, ctx.valid, ctx.clip_deltas)
+        deltas = _steps(x).gate_deltas(
+            to_h, gates, c, recurrent, peepholes, ctx.valid, ctx.clip_deltas
+        )
 
         _, i, f, o = deltas.unbind(3)
         past, present = c[:, :-1], c[:, 1:]
@@ -311,6 +321,16 @@ class _Expressions(torch.autograd.Function):
         )
 
 
+def _steps(x: Tensor) -> Any:
+    """The module that goes through a layer's steps for inputs like these."""
+    if x.is_cuda and x.dtype == torch.float32:
+        with suppress(ImportError):  # without Triton (Windows) a GPU can do it by expressions
+            from moodcurve.training import gpu_cells
+
+            return gpu_cells
+    return expressions
+
+
 def _stacked(weights: Sequence[Sequence[Tensor]]) -> list[Tensor]:
     """Each kind of weights of all networks in one tensor (M, ...)."""
     return [torch.stack(kind) for kind in zip(*weights, strict=True)]
@@ -333,68 +353,3 @@ def _join(h: Tensor, directions: int) -> Tensor:
     """Undo `_both_ways`, directions side by side: (M * D, T, B, H) becomes (M, T, B, D * H)."""
     own, *reverse = h.reshape(-1, directions, *h.shape[1:]).unbind(1)
     return torch.cat([own, *(way.flip(1) for way in reverse)], dim=3)
-
-
-def _run_cells(
-    gates: Tensor,
-    h: Tensor,
-    c: Tensor,
-    recurrent: Tensor,
-    peepholes: Tensor,
-    valid: Tensor | None,
-) -> None:
-    """Turn the gates' input products into activations and fill h and c, in place.
-
-    The gates are (M * D, T, B, 4, H), h and c (M * D, T + 1, B, H); step t reads their row t and
-    writes row t + 1.
-    """
-    transposed = recurrent.mT.contiguous()
-    peephole_if, peephole_o = peepholes[:, None, :2], peepholes[:, None, 2]
-    for t in range(gates.shape[1]):
-        now, h_next, c_next = gates[:, t], h[:, t + 1], c[:, t + 1]
-        now.flatten(2).baddbmm_(h[:, t], transposed)
-        z, i, f, o = now.unbind(2)
-        now[:, :, 1:3].addcmul_(peephole_if, c[:, t].unsqueeze(2)).sigmoid_()
-        torch.mul(f, c[:, t], out=c_next).addcmul_(i, z.tanh_())
-        o.addcmul_(peephole_o, c_next).sigmoid_()
-        torch.tanh(c_next, out=h_next).mul_(o)
-        if valid is not None:
-            h_next *= valid[:, t]
-            c_next *= valid[:, t]
-
-
-def _gate_deltas(
-    to_h: Tensor,
-    gates: Tensor,
-    c: Tensor,
-    recurrent: Tensor,
-    peepholes: Tensor,
-    valid: Tensor | None,
-    clip: bool,
-) -> Tensor:
-    """Compute the error's gradient at the gates' inputs, (M * D, T, B, 4, H).
-
-    `to_h` (M * D, T, B, H), the gradient at h from outside the layer, is overwritten.
-    """
-    deltas = torch.empty_like(gates)
-    pi, pf, po = peepholes.unsqueeze(1).unbind(2)
-    carried = torch.zeros_like(c[:, 0])  # the error of c from the step after
-    steps = to_h.shape[1]
-    for t in reversed(range(steps)):
-        dh, now, (z, i, f, o) = to_h[:, t], deltas[:, t], gates[:, t].unbind(2)
-        dz, di, df, do = now.unbind(2)
-        if t + 1 < steps:
-            dh.baddbmm_(deltas[:, t + 1].flatten(2), recurrent)
-        if valid is not None:
-            dh *= valid[:, t]
-            carried *= valid[:, t]
-        squashed = c[:, t + 1].tanh()
-        _through_sigmoid(dh * squashed, o, grad_input=do)
-        dc = torch.ops.aten.tanh_backward(dh * o, squashed).addcmul_(po, do).add_(carried)
-        _through_tanh(dc * i, z, grad_input=dz)
-        _through_sigmoid(dc * z, i, grad_input=di)
-        _through_sigmoid(dc * c[:, t], f, grad_input=df)
-        if clip:
-            now.clamp_(-1, 1)
-        torch.mul(dc, f, out=carried).addcmul_(pi, di).addcmul_(pf, df)
-    return deltas

@@ -11,7 +11,7 @@ import numpy as np
 
 from moodcurve.network import Array, Dense, Network
 from moodcurve.sequences import cut, pad
-from moodcurve.training.loop import Sequences
+from moodcurve.training.batches import Sequences
 from moodcurve.training.network import initial_network
 
 

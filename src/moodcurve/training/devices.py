@@ -1,0 +1,62 @@
+"""What training is computed on: the processor, or a GPU."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+
+import torch
+
+from moodcurve.errors import InputError
+
+CPU = torch.device("cpu")
+GPU_AT_ONCE = 30  # networks trained together there: of the paper's, all of a scale
+
+
+def device_of(name: str) -> torch.device:
+    """The device "cpu", "cuda" or "cuda:1"; raises InputError where torch has no such GPU."""
+    number = name.removeprefix("cuda").removeprefix(":")
+    if name != "cpu" and not (name.startswith("cuda") and (number or "0").isdigit()):
+        raise InputError(f"--device {name}: give cpu, cuda, or cuda:1 for the second GPU")
+    if name != "cpu" and int(number or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"--device {name}: not among the GPUs that torch {torch.__version__} finds here "
+            f"({torch.cuda.device_count()}); install a torch with CUDA and the GPU's driver, "
+            "or leave --device out"
+        )
+    return torch.device(name)
+
+
+@contextmanager
+def at_work(device: torch.device) -> Iterator[None]:
+    """Compute on a device: products on a GPU in tf32, its matrix units' float32 of 10 bits.
+
+    Sums stay in float32. Raises InputError where the GPU's memory is not enough.
+    """
+    precision = torch.get_float32_matmul_precision()
+    try:
+        with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
+            if device.type == "cuda":
+                torch.set_float32_matmul_precision("high")
+            yield
+    except torch.OutOfMemoryError:
+        raise InputError(
+            f"{device}: its memory is full; train fewer networks at once, or smaller ones"
+        ) from None
+    finally:
+        torch.set_float32_matmul_precision(precision)
+
+
+def free_bytes(device: torch.device) -> int | None:
+    """Memory that can be had there; None where that is not told (the processor's but on Linux)."""
+    if device.type == "cuda":
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)  # by torch
+        return int(torch.cuda.mem_get_info(device)[0]) + kept
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return None
+    numbers = dict(line.split(":") for line in lines)
+    kilobytes = numbers.get("MemAvailable", "").split()[:1]
+    return int(kilobytes[0]) * 1024 if kilobytes else None
