@@ -99,9 +99,9 @@ def test_check_folder(tmp_path):
 def nameless():
     """Bytes on disk of the files without a name that this process has open."""
     total = 0
-    for number in map(int, os.listdir("/proc/self/fd")):
+    for path in Path("/proc/self/fd").iterdir():
         with suppress(OSError):  # the listing's own
-            status = os.fstat(number)
+            status = path.stat()  # through the link: of the file itself
             total += 512 * status.st_blocks if status.st_nlink == 0 else 0
     return total
 
