@@ -45,6 +45,11 @@ class Progress:
     best_epoch: int = 0
     log: list[Epoch] = field(default_factory=list)
 
+    def keep_weights(self) -> None:
+        """Make the present weights the best."""
+        for best, weight in zip(self.best, self.model.parameters(), strict=True):
+            best.copy_(weight.detach())
+
     def best_network(self) -> Network:
         """The network of the best weights."""
         return self.model.to_network(self.best)

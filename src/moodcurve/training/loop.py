@@ -186,7 +186,8 @@ def _record(
     failure = _failure(progress, training_error)
     better = validation_error is None or validation_error < progress.best_error
     if new_best := better and not failure:
-        progress.best, progress.best_epoch = progress.model.copies(), epoch
+        progress.keep_weights()
+        progress.best_epoch = epoch
         progress.best_error = math.inf if validation_error is None else validation_error
     entry = Epoch(
         epoch=epoch,

@@ -171,7 +171,8 @@ def _names(layer: Layer) -> list[str]:
 
 def _with_weights(layer: Layer, arrays: list[Any]) -> Layer:
     changes: dict[str, Any] = {
-        name: array.astype(np.float32) for name, array in zip(_names(layer), arrays, strict=True)
+        name: array.astype(np.float32, copy=False)
+        for name, array in zip(_names(layer), arrays, strict=True)
     }
     return replace(layer, **changes)
 
