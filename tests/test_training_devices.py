@@ -17,7 +17,7 @@ def test_names(monkeypatch):
     assert device_of("cpu") == CPU
     assert device_of("cuda") == torch.device("cuda")
     assert device_of("cuda:1").index == 1
-    for wrong in ("gpu", "cuda:x", "cpu:0", "", "mps"):
+    for wrong in ("gpu", "cuda0", "cuda:", "cuda:x", "cuda:01", "cuda:²", "cpu:0", "", "mps"):
         with pytest.raises(InputError, match=f"^--device {wrong}: give cpu, cuda, or cuda:1"):
             device_of(wrong)
     with pytest.raises(InputError, match=r"^--device cuda:2: not among the GPUs .* \(2\); "):

@@ -195,7 +195,12 @@ def _workers_of(options: argparse.Namespace) -> tuple[int | None, str | None]:
 
     check_workers(options.jobs, options.scheduler)
     if options.scheduler is None and device_of(options.device).type != "cpu":
-        return options.jobs or 1, None
+        if options.jobs not in (None, 1):
+            raise InputError(
+                f"--jobs {options.jobs}: with --device {options.device} one process trains; "
+                "leave --jobs out"
+            )
+        return 1, None
     return options.jobs, options.scheduler
 
 

@@ -133,8 +133,9 @@ def _read(path: Path) -> Index | None:
         if not rows.schema.equals(_SCHEMA):
             return None
         parts = json.loads((rows.schema.metadata or {})[b"parts"])
-        return Index([Part(*part) for part in parts], rows.replace_schema_metadata())
-    except (OSError, pa.ArrowException, LookupError, ValueError):
+        index = Index([Part(*part) for part in parts], rows.replace_schema_metadata())
+        return index if sum(part.traced for part in index.parts) == rows.num_rows else None
+    except (OSError, pa.ArrowException, LookupError, ValueError, TypeError):
         return None
 
 

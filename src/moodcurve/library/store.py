@@ -241,7 +241,7 @@ def mend(folder: Path) -> int:
     for table in ("songs", "curves", "unfinished"):
         (folder / table).mkdir(parents=True, exist_ok=True)
     for path in (folder / "unfinished").iterdir():
-        path.unlink()
+        path.unlink(missing_ok=True)  # whoever writes an index may have just finished
     names, damaged = part_names(folder), 0
     for name in names:
         songs, curves = (_footer(folder / table / name) for table in ("songs", "curves"))

@@ -83,7 +83,9 @@ def reproduce(
     corpus = open_corpus(folder, labels, rows=not from_labels)
     split = split_songs(corpus, SEED)
     full_songs = full_length(split, full) if full else ()
-    config = _config(corpus, preset, chosen, labels, full, split) | {"device": device}
+    config = _config(corpus, preset, chosen, labels, full, split) | {
+        "device": device.partition(":")[0]
+    }
     if run:
         check_folder(run)
         _check(run, config)
@@ -162,7 +164,7 @@ def _check(run: Path, config: dict[str, Any]) -> None:
             raise InputError(f"{run}: not empty and not a run; choose another folder")
         return
     try:
-        before = json.loads(path.read_text(encoding="utf-8"))
+        before = {"device": "cpu", **json.loads(path.read_text(encoding="utf-8"))}
         config["rows"] = config["rows"] or before["rows"]  # unknown until there are networks
         differing = [
             key

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from moodcurve.network import Array
+from moodcurve.training.devices import send
 
 Indices = NDArray[np.int64]
 
@@ -90,7 +91,7 @@ def together(
     weights = first.weights.new_ones((len(parts), 1, lengths.shape[1], 1))
     for m, (held, chosen) in enumerate(parts):
         count, longest = len(chosen), int(lengths[m].max())
-        index = torch.from_numpy(chosen).to(first.inputs.device)
+        index = send(chosen, inputs.device)
         x = held.inputs[:, :longest][index]
         if noises:
             noise = torch.randn(x.shape, generator=noises[m], device=x.device)
@@ -99,5 +100,4 @@ def together(
         targets[m, :longest, :count] = held.targets[:, :longest][index].transpose(0, 1)
         weights[m, 0, :count, 0] = held.weights[index]
     full = bool((lengths == steps).all())
-    own_lengths = None if full else torch.from_numpy(lengths).to(inputs.device)
-    return Batch(inputs, targets, weights, own_lengths)
+    return Batch(inputs, targets, weights, None if full else send(lengths, inputs.device))

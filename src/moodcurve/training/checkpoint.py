@@ -85,10 +85,9 @@ def restore(progress: Progress, path: Path) -> None:
     with np.load(path, allow_pickle=False) as file:
         arrays = {key: file[key] for key in file.files}
     numbers = json.loads(str(arrays["numbers"]))
-    if numbers["device"] != progress.noise.device.type:
-        raise InputError(
-            f"{path}: begun with --device {numbers['device']}; go on with that, or delete it"
-        )
+    device = numbers.get("device", "cpu")  # earlier ones are all of the processor
+    if device != progress.noise.device.type:
+        raise InputError(f"{path}: begun with --device {device}; go on with that, or delete it")
     progress.noise.set_state(torch.from_numpy(arrays["noise"]))
     progress.best_error, progress.best_epoch = numbers["best_error"], numbers["best_epoch"]
     progress.log = numbers["log"]

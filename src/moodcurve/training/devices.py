@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from moodcurve.errors import InputError
 
@@ -16,10 +20,10 @@ GPU_AT_ONCE = 30  # networks trained together there: of the paper's, all of a sc
 
 def device_of(name: str) -> torch.device:
     """The device "cpu", "cuda" or "cuda:1"; raises InputError where torch has no such GPU."""
-    number = name.removeprefix("cuda").removeprefix(":")
-    if name != "cpu" and not (name.startswith("cuda") and (number or "0").isdigit()):
+    gpu = re.fullmatch("cuda(:(0|[1-9][0-9]*))?", name)
+    if name != "cpu" and not gpu:
         raise InputError(f"--device {name}: give cpu, cuda, or cuda:1 for the second GPU")
-    if name != "cpu" and int(number or 0) >= torch.cuda.device_count():
+    if gpu and int(gpu[2] or 0) >= torch.cuda.device_count():
         raise InputError(
             f"--device {name}: not among the GPUs that torch {torch.__version__} finds here "
             f"({torch.cuda.device_count()}); install a torch with CUDA and the GPU's driver, "
@@ -28,17 +32,35 @@ def device_of(name: str) -> torch.device:
     return torch.device(name)
 
 
+def try_kernels(device: torch.device) -> None:
+    """Raise InputError where a GPU's kernels are there but cannot be compiled or run."""
+    try:
+        from moodcurve.training import gpu_cells
+    except ImportError:  # without Triton (Windows) it does without them
+        return
+    try:
+        gpu_cells.try_out(device)
+    except Exception as error:  # of Triton's many parts
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise InputError(
+            f"--device {device}: Triton cannot make its kernels ({reason}); it needs a C compiler "
+            "and Python's header files here"
+        ) from None
+
+
 @contextmanager
 def at_work(device: torch.device) -> Iterator[None]:
     """Compute on a device: products on a GPU in tf32, its matrix units' float32 of 10 bits.
 
-    Sums stay in float32. Raises InputError where the GPU's memory is not enough.
+    Sums stay in float32. Raises InputError where the GPU's memory is not enough, or its kernels
+    cannot be compiled.
     """
     precision = torch.get_float32_matmul_precision()
     try:
         with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
             if device.type == "cuda":
                 torch.set_float32_matmul_precision("high")
+                try_kernels(device)
             yield
     except torch.OutOfMemoryError:
         raise InputError(
@@ -46,6 +68,14 @@ def at_work(device: torch.device) -> Iterator[None]:
         ) from None
     finally:
         torch.set_float32_matmul_precision(precision)
+
+
+def send(array: NDArray[Any], device: torch.device) -> Tensor:
+    """Bring an array to a device, not waiting for what that has still to do; no copy for CPU."""
+    tensor = torch.from_numpy(array)
+    if device.type == "cuda":
+        return tensor.pin_memory().to(device, non_blocking=True)
+    return tensor.to(device)
 
 
 def free_bytes(device: torch.device) -> int | None:

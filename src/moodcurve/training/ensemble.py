@@ -9,6 +9,7 @@ predictions are: there by an ELM that learned from the other partitions' songs o
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -218,11 +219,11 @@ def _train_all(
 ) -> dict[_Key, _Trained]:
     """Train a network of each dimension, or of both, each scale and each partition."""
     size = AT_ONCE if device == "cpu" else GPU_AT_ONCE
+    alike = list(product((None,) if preset.joint else (0, 1), range(len(sets))))
     jobs = [
-        Job(tuple(_Key(d, scale, p) for p in range(len(sets))[first : first + size]))
+        Job(tuple(_Key(d, scale, p) for d, p in alike[first : first + size]))
         for scale in SCALES[::-1]
-        for d in ((None,) if preset.joint else (0, 1))
-        for first in range(0, len(sets), size)
+        for first in range(0, len(alike), size)
     ]
     keys = [key for job in jobs for key in job.networks]
     found: dict[_Key, _Trained] = {}

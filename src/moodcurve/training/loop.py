@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
@@ -23,7 +23,7 @@ from moodcurve.errors import InputError
 from moodcurve.network import Network, to_arrays
 from moodcurve.training.batches import Batch, Held, Indices, Sequences, hold, together
 from moodcurve.training.checkpoint import Epoch, Progress, restore, save
-from moodcurve.training.devices import CPU, at_work
+from moodcurve.training.devices import CPU, at_work, send
 from moodcurve.training.memory import at_once, check_memory
 from moodcurve.training.network import BLSTM, run_all
 
@@ -125,9 +125,9 @@ def train_many(
     with at_work(device):
         models = [BLSTM(task.network, settings.clip_deltas, device) for task in tasks]
         optimiser = _optimiser([w for model in models for w in model.parameters()], settings)
+        held = {id(data): hold(data, device) for data in sets}  # some have theirs in common
         every = [
-            _begin(task, model, optimiser, device)
-            for task, model in zip(tasks, models, strict=True)
+            _begin(task, model, optimiser, held) for task, model in zip(tasks, models, strict=True)
         ]
         saved = -math.inf
         while active := [one for one in every if not _finished(one.progress, settings)]:
@@ -150,14 +150,15 @@ class _Member(NamedTuple):
 
 
 def _begin(
-    task: Task, model: BLSTM, optimiser: torch.optim.Optimizer, device: torch.device
+    task: Task, model: BLSTM, optimiser: torch.optim.Optimizer, held: Mapping[int, Held]
 ) -> _Member:
-    noise = torch.Generator(device).manual_seed(int(task.rng.integers(2**63)))
+    training = held[id(task.training)]
+    noise = torch.Generator(training.inputs.device).manual_seed(int(task.rng.integers(2**63)))
     progress = Progress(model, optimiser, task.rng, noise, model.copies())
     if task.checkpoint and task.checkpoint.exists():
         restore(progress, task.checkpoint)
-    validation = hold(task.validation, device) if task.validation is not None else None
-    return _Member(task, progress, hold(task.training, device), validation)
+    validation = None if task.validation is None else held[id(task.validation)]
+    return _Member(task, progress, training, validation)
 
 
 def _finished(progress: Progress, settings: Settings) -> bool:
@@ -249,9 +250,12 @@ def _totals(found: Iterable[tuple[Sequence[int], Tensor]], count: int) -> list[f
 def _optimiser(weights: Sequence[Tensor], settings: Settings) -> torch.optim.Optimizer:
     """One of all networks; those without a gradient sit out its step."""
     if settings.optimiser == "sgd":
-        return torch.optim.SGD(
+        optimiser = torch.optim.SGD(
             weights, lr=settings.learning_rate, momentum=settings.momentum, fused=True
         )
+        for weight in weights:  # of all from the beginning: torch wants all of them, or none
+            optimiser.state[weight]["momentum_buffer"] = torch.zeros_like(weight)
+        return optimiser
     return torch.optim.AdamW(
         weights,
         lr=settings.learning_rate,
@@ -294,7 +298,8 @@ def _update(
         errors = _half_squared_errors(outputs, joined)
         goals = _discordances(outputs, joined) if settings.error == "ccc" else errors
         if settings.error == "mean":
-            goals = goals / torch.tensor([labels[n] for n, _ in few], device=goals.device)
+            counts = np.array([labels[n] for n, _ in few], np.float32)
+            goals = goals / send(counts, goals.device)
         weights = [weight for m in own for weight in m.progress.model.parameters()]
         gradients = torch.autograd.grad(goals.sum(), weights)
         for weight, gradient in zip(weights, gradients, strict=True):

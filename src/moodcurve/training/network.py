@@ -11,8 +11,8 @@ Letters as in `moodcurve.network`; M networks of one shape.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import fields, replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -324,12 +324,16 @@ class _Expressions(torch.autograd.Function):
 
 def _steps(x: Tensor) -> Any:
     """The module that goes through a layer's steps for inputs like these."""
-    if x.is_cuda and x.dtype == torch.float32:
-        with suppress(ImportError):  # without Triton (Windows) a GPU can do it by expressions
-            from moodcurve.training import gpu_cells
+    return _gpu_steps() if x.is_cuda and x.dtype == torch.float32 else expressions
 
-            return gpu_cells
-    return expressions
+
+@cache
+def _gpu_steps() -> Any:
+    try:
+        from moodcurve.training import gpu_cells
+    except ImportError:  # without Triton (Windows) a GPU can do it by expressions
+        return expressions
+    return gpu_cells
 
 
 def _stacked(weights: Sequence[Sequence[Tensor]]) -> list[Tensor]:

@@ -198,12 +198,17 @@ async def _add(request: Request) -> Response:
 
 async def _add_of_library(request: Request, key: int) -> Response:
     held, tracing = library_of(request), _server(request).tracing
-    song = next((song for song in tracing.songs.values() if song.library == key), None)
-    if song is None:
+
+    def there() -> Song | None:
+        return next((song for song in tracing.songs.values() if song.library == key), None)
+
+    if there() is None:
         tracing.check_room()
         curve, path = await held.ask(lambda atlas: atlas.curve(key))
-        song = Song(curve.about["file"], path=path, library=key, curve=curve)
-        tracing.add(song)
+        if there() is None:  # another may have asked for it meanwhile
+            tracing.add(Song(curve.about["file"], path=path, library=key, curve=curve))
+    song = there()
+    assert song is not None
     return JSONResponse({"id": song.id}, 202)
 
 

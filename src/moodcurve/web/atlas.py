@@ -29,11 +29,10 @@ from moodcurve.library.store import FILE, part_names, read_songs, scanning
 from moodcurve.library.trace import model_id
 from moodcurve.library.where import COLUMNS, column, parse
 from moodcurve.library.words import place
-from moodcurve.web.library import Box, NoSong
+from moodcurve.web.library import LISTED, Box, NoSong
 
 DOTS = 3000  # songs in view up to which each is told
 CELLS = 64  # across and up the view, in which more than those are counted
-LISTED = 1000  # songs of a list
 LIKE = 20  # songs like one
 CONDITION = 500  # characters
 JOURNEY = 40  # songs of one; planning takes up to 25 MB each
@@ -168,8 +167,6 @@ class Atlas:
 
     def playlist(self, keys: Sequence[int], title: str) -> str:
         """An M3U8 of songs, in their order."""
-        if not 0 < len(keys) <= LISTED:
-            raise InputError(f"a playlist has 1 to {LISTED} songs")
         songs = self._songs.take([self._checked(key) for key in keys])
         return m3u8(songs.to_pylist(), title, [credit(songs)])
 

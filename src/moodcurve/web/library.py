@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _WAITING = 32  # questions that wait for their turn
 _TITLE = 200  # characters
+_FAR = 100  # from the middle, where there is nothing to see any more
+LISTED = 1000  # songs of a list
 
 Question: TypeAlias = "Callable[[Atlas], Any]"
 
@@ -156,10 +158,13 @@ async def _playlist(request: Request) -> Response:
     """The songs of a list as M3U8; asked with {"title": .., "keys": [..]}."""
     held, document = library(request), await read_json(request)
     match document:
-        case {"title": str() as title, "keys": [*keys]} if all(type(key) is int for key in keys):
+        case {"title": str() as title, "keys": [*keys]} if 0 < len(keys) <= LISTED and all(
+            type(key) is int for key in keys
+        ):
             title = " ".join(title.split())[:_TITLE]
         case _:
-            raise HTTPException(400, 'a playlist is {"title": .., "keys": [numbers of songs]}')
+            form = f'{{"title": .., "keys": [1 to {LISTED} numbers of songs]}}'
+            raise HTTPException(400, f"a playlist is {form}")
     text = await held.ask(lambda atlas: atlas.playlist(keys, title))
     return PlainTextResponse(text, media_type="audio/x-mpegurl")
 
@@ -172,6 +177,8 @@ def _box(request: Request) -> Box:
     box = Box(*_numbers(request, *Box._fields))
     if box.left >= box.right or box.low >= box.high:
         raise HTTPException(400, "left must be less than right, and low less than high")
+    if max(map(abs, box)) > _FAR:
+        raise HTTPException(400, f"the map ends at {_FAR}")
     return box
 
 
