@@ -1,5 +1,7 @@
 """Where training is computed: what is asked for, what there is, what goes there."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -33,6 +35,16 @@ def test_no_gpu_is_one_line_before_anything_else(run, tmp_path, monkeypatch, com
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize("command", ["train", "reproduce"])
+def test_a_gpu_is_given_to_one_process(run, tmp_path, monkeypatch, command):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    code, _, error = run(
+        command, tmp_path, "-o", tmp_path / "out", "--device", "cuda", "--jobs", "2"
+    )
+    assert code == 2
+    assert error.count("\n") == 1 and "--jobs 2: with --device cuda one process trains" in error
+
+
 def test_a_full_memory_is_one_line():
     full = pytest.raises(InputError, match=r"^cpu: its memory is full; train fewer networks")
     with full, at_work(CPU):
@@ -58,6 +70,10 @@ def test_a_gpu_gets_all_networks_of_a_scale_at_once():
         with pytest.raises(InterruptedError):
             ensemble._train_all([], [None] * 10, PRESETS["default"], 0, distribute, device)
     assert found == {"cpu": [3, 3, 3, 1] * 4, "cuda": [10] * 4}
+    apart = replace(PRESETS["default"], joint=False)
+    with pytest.raises(InterruptedError):
+        ensemble._train_all([], [None] * 10, apart, 0, distribute, "cuda")
+    assert found["cuda"] == [20] * 4
 
 
 def test_memory_of_a_gpu(monkeypatch):

@@ -181,6 +181,17 @@ def test_a_killed_training_of_many_goes_on(tmp_path):
         assert_same(found, train_many([task(seed)], settings)[0])
 
 
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+def test_one_that_was_under_way_goes_on_beside_one_that_begins(optimiser, tmp_path):
+    settings = replace(SETTINGS, optimiser=optimiser, patience=12)
+    under_way = replace(task(0), checkpoint=tmp_path / "0.npz")
+    train_many([under_way], replace(settings, epochs=3))
+    found = train_many([replace(task(0), checkpoint=tmp_path / "0.npz"), task(1)], settings)
+    assert [entry["epoch"] for entry in found[0][1]] == list(range(1, 13))
+    for seed, one in enumerate(found):
+        assert_same(one, train_many([task(seed)], settings)[0])
+
+
 def test_train_is_the_same_for_one():
     one = task(2)
     network, log = train(one.network, one.training, one.validation, SETTINGS, one.rng)

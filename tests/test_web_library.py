@@ -3,6 +3,7 @@
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jsonschema
@@ -140,6 +141,7 @@ def test_a_condition_that_is_not_understood_gets_one_line(client, where, reason)
         WHOLE | {"left": "nan"},
         WHOLE | {"left": "-inf"},
         WHOLE | {"left": 2},
+        WHOLE | {"right": 1e300},
         WHOLE | {"high": "x"},
     ],
 )
@@ -276,6 +278,16 @@ def test_a_song_has_its_curve_of_the_library_and_sounds(client, lib):
     again = client.post(f"/api/songs?library={COUNT}").json()["id"]  # is there already
     assert again == identity
     assert client.delete(f"/api/songs/{identity}").status_code == 204
+
+
+def test_a_song_asked_for_twice_at_once_is_there_once(lib):
+    with (
+        TestClient(create_app("default", library=lib), base_url=HERE) as client,
+        ThreadPoolExecutor() as pool,
+    ):
+        answers = list(pool.map(lambda _: client.post("/api/songs?library=7"), range(4)))
+    assert [answer.status_code for answer in answers] == [202] * 4
+    assert len({answer.json()["id"] for answer in answers}) == 1
 
 
 def test_only_sound_files_of_this_machine_are_served(tmp_path):
