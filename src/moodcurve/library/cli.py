@@ -130,7 +130,7 @@ def _find(options: argparse.Namespace) -> int:
         )
     _print(songs)
     if not songs.num_rows:
-        _note("no such song")
+        _note("no other song" if options.like else "no such song")
     if options.map:
         _note(f"wrote {options.map}")
     return 0

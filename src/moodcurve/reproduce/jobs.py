@@ -120,7 +120,7 @@ class Done(NamedTuple):
 
 
 def kind(job: Job) -> Hashable:
-    """What jobs that are done at once have in common: networks shape, settings, pretraining.
+    """What jobs that are done at once have in common: of networks shape, settings and pretraining.
 
     A regression is done alone.
     """
@@ -142,8 +142,8 @@ def do(
 ) -> list[Done]:
     """Do the jobs of a task, networks on a `device`, see `device_of`.
 
-    With a `run`, a network that was under way when the run was killed goes on from its last whole
-    epoch, and can be gone on with.
+    With a `run`, a network that was under way when the run was killed goes on from its checkpoint,
+    and can be gone on with.
     """
     regressions = [job for job in task.jobs if isinstance(job, RegressionJob)]
     if regressions:

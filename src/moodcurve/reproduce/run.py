@@ -83,9 +83,7 @@ def reproduce(
     corpus = open_corpus(folder, labels, rows=not from_labels)
     split = split_songs(corpus, SEED)
     full_songs = full_length(split, full) if full else ()
-    config = _config(corpus, preset, chosen, labels, full, split) | {
-        "device": device.partition(":")[0]
-    }
+    config = _config(corpus, preset, chosen, labels, full, split, device)
     if run:
         check_folder(run)
         _check(run, config)
@@ -137,7 +135,13 @@ def _songs(corpus: Corpus, split: Split, full: Path | None) -> str:
 
 
 def _config(
-    corpus: Corpus, preset: str, chosen: Recipe, labels: str, full: Path | None, split: Split
+    corpus: Corpus,
+    preset: str,
+    chosen: Recipe,
+    labels: str,
+    full: Path | None,
+    split: Split,
+    device: str,
 ) -> dict[str, Any]:
     """What must be the same for a run to go on. JSON-ready, and as JSON gives it back."""
     config = {
@@ -149,6 +153,7 @@ def _config(
         "recipe": asdict(chosen),
         "full": bool(full),
         "seed": SEED,
+        "device": device.partition(":")[0],  # which of several GPUs does not matter
         "songs": fingerprint(split, None),
         "rows": None,
     }
@@ -164,6 +169,7 @@ def _check(run: Path, config: dict[str, Any]) -> None:
             raise InputError(f"{run}: not empty and not a run; choose another folder")
         return
     try:
+        # runs of before there was a choice are all of the processor
         before = {"device": "cpu", **json.loads(path.read_text(encoding="utf-8"))}
         config["rows"] = config["rows"] or before["rows"]  # unknown until there are networks
         differing = [

@@ -32,7 +32,7 @@ def device_of(name: str) -> torch.device:
     return torch.device(name)
 
 
-def try_kernels(device: torch.device) -> None:
+def _try_kernels(device: torch.device) -> None:
     """Raise InputError where a GPU's kernels are there but cannot be compiled or run."""
     try:
         from moodcurve.training import gpu_cells
@@ -60,7 +60,7 @@ def at_work(device: torch.device) -> Iterator[None]:
         with torch.cuda.device(device) if device.type == "cuda" else nullcontext():
             if device.type == "cuda":
                 torch.set_float32_matmul_precision("high")
-                try_kernels(device)
+                _try_kernels(device)
             yield
     except torch.OutOfMemoryError:
         raise InputError(
