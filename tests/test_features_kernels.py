@@ -1,5 +1,7 @@
 """The compiled loops against the same in numpy, written plainly."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -100,3 +102,38 @@ def test_generations_of_processors_agree(rng, monkeypatch):
             kernels, "_LIBRARY", open_library(kernels.PATH.with_name(name), kernels.FUNCTIONS)
         )
         np.testing.assert_allclose(descriptors([audio]), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_ctrl_c_is_itself_wherever_it_arrives():
+    """Raised at each line of Python that a call runs, it comes out as what it is."""
+    samples, lines = np.zeros(8, np.float32), 0
+
+    def interrupt_at(target):
+        def count(frame, event, argument):
+            nonlocal lines
+            lines += event == "line"
+            if lines == target:
+                raise KeyboardInterrupt
+            return count
+
+        return count
+
+    for target in range(1, 1000):
+        lines, before = 0, sys.gettrace()
+        try:
+            sys.settrace(interrupt_at(target))
+            kernels.energies(samples, 2, 4)
+        except KeyboardInterrupt:
+            continue
+        finally:
+            sys.settrace(before)
+        break
+    assert lines == target - 1 > 10
+
+
+@pytest.mark.parametrize(
+    "samples", [np.zeros(8), np.zeros((8, 2), np.float32)[:, 0]], ids=["double", "strided"]
+)
+def test_other_arrays_are_refused(samples):
+    with pytest.raises(TypeError, match="energies takes contiguous arrays of float32"):
+        kernels.energies(samples, 2, 4)

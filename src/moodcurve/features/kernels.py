@@ -7,9 +7,9 @@ numpy in `tests/test_features_kernels.py`.
 
 import ctypes
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.ctypeslib import ndpointer
 from numpy.typing import NDArray
 
 from moodcurve.compiled import open_fitting
@@ -19,14 +19,10 @@ CANDIDATES = 6
 
 Indices = NDArray[np.int32]
 
-
-_FLOATS, _DOUBLES, _INTS, _SPECTRA = (
-    ndpointer(dtype, flags="C_CONTIGUOUS")
-    for dtype in (np.float32, np.float64, np.int32, np.complex64)
-)
+_FLOATS, _DOUBLES, _INTS, _SPECTRA = map(np.dtype, (np.float32, np.float64, np.int32, np.complex64))
 _SIZE, _FLOAT, _DOUBLE = ctypes.c_ssize_t, ctypes.c_float, ctypes.c_double
 PATH = Path(__file__).with_name("_kernels")
-FUNCTIONS = {
+_PARAMETERS: dict[str, tuple[Any, ...]] = {
     "subharmonic_sums": (
         *(_SPECTRA, _SIZE, _FLOATS, _INTS, _FLOATS),
         *(_SIZE, _INTS, _FLOATS, _FLOAT, _FLOATS),
@@ -46,7 +42,27 @@ FUNCTIONS = {
     "up_and_down": (_FLOATS, _SIZE, _DOUBLES),
     "roll_off_bins": (_FLOATS, _SIZE, _DOUBLES, _SIZE, _INTS),
 }
+FUNCTIONS = {
+    name: [ctypes.c_void_p if isinstance(kind, np.dtype) else kind for kind in kinds]
+    for name, kinds in _PARAMETERS.items()
+}
 _LIBRARY = open_fitting(PATH, FUNCTIONS)
+
+
+def _call(name: str, *arguments: Any) -> None:
+    """Call a function of the library; arrays are checked here and go in as addresses.
+
+    numpy's ndpointer would do it from within ctypes, which makes an ArgumentError of whatever is
+    raised there, a Ctrl-C that arrives at that moment included.
+    """
+    given = []
+    for kind, argument in zip(_PARAMETERS[name], arguments, strict=True):
+        if isinstance(kind, np.dtype):
+            if argument.dtype != kind or not argument.flags.c_contiguous:
+                raise TypeError(f"{name} takes contiguous arrays of {kind}")
+            argument = argument.ctypes.data
+        given.append(argument)
+    getattr(_LIBRARY, name)(*given)
 
 
 def subharmonic_sums(
@@ -66,7 +82,8 @@ def subharmonic_sums(
     powers sum to less than `faint` gives zeros.
     """
     totals = np.empty((len(spectra), len(first)), np.float32)
-    _LIBRARY.subharmonic_sums(
+    _call(
+        "subharmonic_sums",
         *(spectra, len(spectra), sharpen, first, taps),
         *(len(shifts), shifts, weights, faint, totals),
     )
@@ -78,7 +95,7 @@ def pitch_candidates(
 ) -> tuple[Float64, Float64]:
     """Frequencies and voicings (n, 6) of the sums' (n, 2049) peaks, see `voicing.candidates`."""
     frequency, voicing = np.empty((2, len(totals), CANDIDATES))
-    _LIBRARY.pitch_candidates(totals, len(totals), axis, lowest, highest, frequency, voicing)
+    _call("pitch_candidates", totals, len(totals), axis, lowest, highest, frequency, voicing)
     return frequency, voicing
 
 
@@ -89,49 +106,49 @@ def weighted_sums(rows: Float32, weights: Float64) -> Float64:
     row's sums the same whatever other rows there are.
     """
     sums = np.empty((len(rows), len(weights)))
-    _LIBRARY.weighted_sums(rows, *rows.shape, weights, len(weights), sums)
+    _call("weighted_sums", rows, *rows.shape, weights, len(weights), sums)
     return sums
 
 
 def mean_square_change(power: Float32, previous: Float32) -> Float64:
     """Mean square change of the roots of each row's bins 1 .. 512 since the row before: (n,)."""
     changes = np.empty(len(power))
-    _LIBRARY.mean_square_change(power, previous, len(power), changes)
+    _call("mean_square_change", power, previous, len(power), changes)
     return changes
 
 
 def entropies(power: Float32, least: float) -> Float64:
     """Entropy of each row's bins 1 .. 512 in bits, see `spectral.entropy`: (n,)."""
     bits = np.empty(len(power))
-    _LIBRARY.entropies(power, len(power), least, bits)
+    _call("entropies", power, len(power), least, bits)
     return bits
 
 
 def up_and_down(power: Float32) -> Float64:
     """The way between the successive peaks and valleys of each row (n, 513), summed: (n,)."""
     ways = np.empty(len(power))
-    _LIBRARY.up_and_down(power, len(power), ways)
+    _call("up_and_down", power, len(power), ways)
     return ways
 
 
 def roll_off_bins(power: Float32, shares: Float64) -> Indices:
     """The bin, from 1 on, up to which each rising share of a row's power lies: (n, S)."""
     found = np.empty((len(power), len(shares)), np.int32)
-    _LIBRARY.roll_off_bins(power, len(power), shares, len(shares), found)
+    _call("roll_off_bins", power, len(power), shares, len(shares), found)
     return found
 
 
 def energies(samples: Float32, steps: int, step: int) -> Float64:
     """Sums of squares of the first `steps` times `step` samples, step by step: (steps,)."""
     energy = np.empty(steps)
-    _LIBRARY.energies(samples, steps, step, energy)
+    _call("energies", samples, steps, step, energy)
     return energy
 
 
 def zero_crossings(samples: Float32, frames: int, step: int, length: int) -> Indices:
     """Sign changes in frames of `length` samples, see `energy.zero_crossing_rate`: (frames,)."""
     found = np.empty(frames, np.int32)
-    _LIBRARY.zero_crossings(samples, frames, step, length, found)
+    _call("zero_crossings", samples, frames, step, length, found)
     return found
 
 
@@ -146,14 +163,14 @@ def search_path(
     """
     n = len(frequency)
     back, best = np.empty((n, CANDIDATES + 1), np.int32), np.empty(n, np.int32)
-    _LIBRARY.search_path(frequency, voicing, n, costs, cost, octave, back, best)
+    _call("search_path", frequency, voicing, n, costs, cost, octave, back, best)
     return back, best
 
 
 def trace_path(back: Indices, best: Indices, decided: int, ahead: int) -> Indices:
     """The states of the first frames, each as seen `ahead` frames later or from the last one."""
     states = np.empty(decided, np.int32)
-    _LIBRARY.trace_path(back, best, len(best), decided, ahead, states)
+    _call("trace_path", back, best, len(best), decided, ahead, states)
     return states
 
 
@@ -173,7 +190,9 @@ def follow_periods(
     `state` (7,) is overwritten. Returns (n, 4).
     """
     values = np.empty((len(f0), 4))
-    _LIBRARY.follow_periods(
-        samples, len(samples), origin, f0, len(f0), first, *grid, *limits, state, values
+    _call(
+        "follow_periods",
+        *(samples, len(samples), origin, f0, len(f0), first),
+        *(*grid, *limits, state, values),
     )
     return values
