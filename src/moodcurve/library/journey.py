@@ -7,8 +7,8 @@ modulation through music after sadness induction", IJERPH 18).
 
 The path is straight and has as many places, evenly apart, as songs of typical length fit. A journey
 of n songs costs, summed over its songs: the squared distance of the song's mean from its place;
-that from the end of the song before to its beginning; and `_LENGTH` times the squared relative
-difference of its length from the mean length asked. No song is heard twice.
+that from the end of the song before to its beginning; and `_LENGTH` times the square of the octaves
+between its length and the typical one. No song is heard twice.
 
 Without that last condition, and that of artists, the cheapest journey is a shortest path through
 one layer of songs a place. Songs (and artists) that it has twice are given a price until it has few
@@ -40,7 +40,8 @@ COLUMNS = (
 )
 """What journeys are made of."""
 
-_LENGTH = 0.1  # a song three times as long as asked costs as much as one 0.6 beside its place
+_LENGTH = 0.1  # a song half or twice as long as usual costs as much as one 0.3 beside its place
+_CHOICE = 10  # songs a place, of about the same length, are enough to choose from
 _NEAR = (100, 400, 800)  # songs a place that are thought of, more where fewer do not do
 _BEAM = 200  # unfinished journeys kept at each place for a first answer
 _STEPS = 30_000  # of the search
@@ -125,18 +126,37 @@ def plan(
         raise InputError(f"--minutes {minutes:g}: give more than 0")
     if not max_jump >= 0:
         raise InputError(f"--max-jump {max_jump:g}: a distance; give 0 or more")
-    count = max(1, round(60 * minutes / float(np.median(songs.seconds))))
     keys = [np.unique(songs.contents, return_inverse=True)[1]]
     if no_artist_twice:
         keys.append(np.unique(songs.artists, return_inverse=True)[1])
+    asked = 60 * minutes
+    typical = _typical(songs.seconds, asked)
+    count = max(1, round(asked / typical))
     for key, name in zip(keys, ("songs", "artists"), strict=False):
         if (different := int(key.max()) + 1) < count:
             raise InputError(
                 f"{minutes:g} minutes are about {count} songs; there are {different} {name} to "
                 "choose from: give fewer --minutes or more songs"
             )
-    places = np.linspace(start, end, count)
-    near = _place_costs(songs, places, 60 * minutes / count)
+    found = _journey(songs, np.linspace(start, end, count), typical, keys, max_jump)
+    # Songs on this way may be longer or shorter than others; then it takes fewer of them, or more.
+    length = float(songs.seconds[found.songs].sum())
+    better = min(max(1, round(count * asked / length)), *(int(key.max()) + 1 for key in keys))
+    if better != count:
+        try:
+            other = _journey(songs, np.linspace(start, end, better), typical, keys, max_jump)
+        except InputError:  # with as many songs it cannot be
+            return found
+        found = min(found, other, key=lambda one: abs(songs.seconds[one.songs].sum() - asked))
+    return found
+
+
+def _journey(
+    songs: Songs, places: Array, typical: float, keys: list[NDArray[np.int64]], max_jump: float
+) -> Journey:
+    """The best journey through these places; no two songs of it have a key in common."""
+    count = len(places)
+    near = _place_costs(songs, places, typical)
     prices = [np.zeros(int(key.max()) + 1) for key in keys]
     best, cost, bound = None, np.inf, 0.0
     for kept in _NEAR:
@@ -161,7 +181,7 @@ def describe(journey: Journey, songs: Songs) -> str:
     best = "no better one exists"
     if journey.bound < journey.cost:
         share = 100 * (journey.cost / max(journey.bound, 1e-12) - 1)
-        best = f"at most {share:.3g} % dearer than the best"
+        best = f"at most {share:{'.0f' if share > 10 else '.2g'}} % dearer than the best"
     return (
         f"{len(journey.songs)} songs, {seconds / 60:.1f} min, from "
         f"({valence:+z.2f}, {arousal:+z.2f}) to ({to_valence:+z.2f}, {to_arousal:+z.2f})"
@@ -201,9 +221,24 @@ class _Layers(NamedTuple):
         return total
 
 
-def _place_costs(songs: Songs, places: Array, seconds: float) -> list[Array]:
-    """What each song costs at each place, a list of (N,)."""
-    length = _LENGTH * (songs.seconds / seconds - 1) ** 2
+def _typical(seconds: Array, asked: float) -> float:
+    """The most common length, within an octave, among those that leave a choice for each place.
+
+    The median would be of no use where short excerpts outnumber whole songs: few make few minutes.
+    """
+    ordered = np.sort(seconds)
+    lengths = ordered[:: 1 + len(ordered) // 1000]
+    if lengths[0] <= asked / 2:  # with one song one goes nowhere
+        lengths = lengths[lengths <= asked / 2]
+    first, last = ordered.searchsorted(lengths / 2), ordered.searchsorted(2 * lengths, "right")
+    choice = (last - first) / np.maximum(1, asked / lengths)
+    best = np.lexsort([last - first, np.minimum(choice, _CHOICE)])[-1]
+    return float(np.median(ordered[first[best] : last[best]]))
+
+
+def _place_costs(songs: Songs, places: Array, typical: float) -> list[Array]:
+    """What each song costs at each place, a list of (N,); `typical`: length in seconds."""
+    length = _LENGTH * np.log2(songs.seconds / typical) ** 2
     valence, arousal = songs.means.T.copy()
     return [(valence - v) ** 2 + (arousal - a) ** 2 + length for v, a in places]
 
