@@ -120,16 +120,11 @@ def plan(
     `max_jump`: how far the beginning of a song may lie from the end of the one before. Raises
     InputError where there is no such journey.
     """
-    if not len(songs.seconds):
-        raise InputError("no songs to travel through; scan some, or allow more folders")
-    if not minutes > 0:
-        raise InputError(f"--minutes {minutes:g}: give more than 0")
-    if not max_jump >= 0:
-        raise InputError(f"--max-jump {max_jump:g}: a distance; give 0 or more")
+    asked = 60 * minutes
+    _check(songs, asked, max_jump)
     keys = [np.unique(songs.contents, return_inverse=True)[1]]
     if no_artist_twice:
         keys.append(np.unique(songs.artists, return_inverse=True)[1])
-    asked = 60 * minutes
     typical = _typical(songs.seconds, asked)
     count = max(1, round(asked / typical))
     for key, name in zip(keys, ("songs", "artists"), strict=False):
@@ -149,6 +144,22 @@ def plan(
             return found
         found = min(found, other, key=lambda one: abs(songs.seconds[one.songs].sum() - asked))
     return found
+
+
+def _check(songs: Songs, asked: float, max_jump: float) -> None:
+    """Raise InputError where no journey of `asked` seconds can be."""
+    if not len(songs.seconds):
+        raise InputError("no songs to travel through; scan some, or allow more folders")
+    if not asked > 0:
+        raise InputError(f"--minutes {asked / 60:g}: give more than 0")
+    if not max_jump >= 0:
+        raise InputError(f"--max-jump {max_jump:g}: a distance; give 0 or more")
+    all_seconds = songs.seconds[np.unique(songs.contents, return_index=True)[1]].sum()
+    if asked > all_seconds:
+        raise InputError(
+            f"--minutes {asked / 60:g}: all songs together last {all_seconds / 60:.1f}; "
+            "give fewer, or more songs"
+        )
 
 
 def _journey(
