@@ -131,13 +131,15 @@ def test_the_same_content_is_not_heard_twice():
 
 def test_what_cannot_be(monkeypatch):
     songs = random_songs(7, 0, artists=3)
-    with pytest.raises(InputError, match=r"--minutes 48.7067: all songs together last 25.4; give "):
+    with pytest.raises(InputError, match=r"^48.7067 minutes: all songs together last 25.4; give "):
         plan(songs, START, END, 14 * np.median(songs.seconds) / 60)
     one_long = songs._replace(seconds=np.array([60.0] * 6 + [2000]))
     with pytest.raises(InputError, match="about 20 songs; there are 7 songs to choose from"):
         plan(one_long, START, END, 20)
     with pytest.raises(InputError, match="about 4 songs; there are 3 artists"):
         plan(songs, START, END, 4 * np.median(songs.seconds) / 60, no_artist_twice=True)
+    with pytest.raises(InputError, match="are about 3 songs; at most 2 are planned here"):
+        plan(songs, START, END, 3 * np.median(songs.seconds) / 60, most=2)
     for minutes in (0, -3, np.nan):
         with pytest.raises(InputError, match="give more than 0"):
             plan(songs, START, END, minutes)

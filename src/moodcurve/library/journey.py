@@ -114,11 +114,12 @@ def plan(
     *,
     max_jump: float = np.inf,
     no_artist_twice: bool = False,
+    most: float = np.inf,
 ) -> Journey:
     """The best journey from `start` to `end` (valence, arousal) of about so many minutes.
 
-    `max_jump`: how far the beginning of a song may lie from the end of the one before. Raises
-    InputError where there is no such journey.
+    `max_jump`: how far the beginning of a song may lie from the end of the one before. `most`: so
+    many songs at most. Raises InputError where there is no such journey.
     """
     asked = 60 * minutes
     _check(songs, asked, max_jump)
@@ -131,12 +132,18 @@ def plan(
         if (different := int(key.max()) + 1) < count:
             raise InputError(
                 f"{minutes:g} minutes are about {count} songs; there are {different} {name} to "
-                "choose from: give fewer --minutes or more songs"
+                "choose from: give fewer minutes or more songs"
             )
+    if count > most:
+        raise InputError(
+            f"{minutes:g} minutes are about {count} songs; at most {most} are planned here: "
+            "give fewer minutes"
+        )
     found = _journey(songs, np.linspace(start, end, count), typical, keys, max_jump)
     # Songs on this way may be longer or shorter than others; then it takes fewer of them, or more.
     length = float(songs.seconds[found.songs].sum())
-    better = min(max(1, round(count * asked / length)), *(int(key.max()) + 1 for key in keys))
+    fitting = max(1, round(count * asked / length))
+    better = int(min(fitting, most, *(key.max() + 1 for key in keys)))
     if better != count:
         try:
             other = _journey(songs, np.linspace(start, end, better), typical, keys, max_jump)
@@ -151,13 +158,13 @@ def _check(songs: Songs, asked: float, max_jump: float) -> None:
     if not len(songs.seconds):
         raise InputError("no songs to travel through; scan some, or allow more folders")
     if not asked > 0:
-        raise InputError(f"--minutes {asked / 60:g}: give more than 0")
+        raise InputError(f"{asked / 60:g} minutes: give more than 0")
     if not max_jump >= 0:
         raise InputError(f"--max-jump {max_jump:g}: a distance; give 0 or more")
     all_seconds = songs.seconds[np.unique(songs.contents, return_index=True)[1]].sum()
     if asked > all_seconds:
         raise InputError(
-            f"--minutes {asked / 60:g}: all songs together last {all_seconds / 60:.1f}; "
+            f"{asked / 60:g} minutes: all songs together last {all_seconds / 60:.1f}; "
             "give fewer, or more songs"
         )
 

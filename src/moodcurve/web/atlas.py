@@ -148,11 +148,8 @@ class Atlas:
         if not len(rows):
             raise InputError("no songs to travel through; allow more")
         songs = journey.Songs._make(values[rows] for values in self._travelling)
-        most = JOURNEY * float(np.median(songs.seconds)) / 60
-        if not 0 < minutes <= most:
-            raise InputError(f"minutes: more than 0 and at most {most:.0f} ({JOURNEY} songs)")
         reach = journey.reach(songs)
-        found = journey.plan(songs, place(start, reach), place(end, reach), minutes)
+        found = journey.plan(songs, place(start, reach), place(end, reach), minutes, most=JOURNEY)
         ends = (songs.starts[found.songs], songs.ends[found.songs])
         return {
             **self._told(rows[found.songs]),
