@@ -249,6 +249,44 @@ def test_keys_move_and_zoom(open_page, curve):
     until(page, "document.querySelector('audio').paused")
     page.keyboard.press("Home")
     assert page.evaluate(SHOWN)["heard"] == 0
+    for key in "+++":
+        page.keyboard.press(key)
+    page.keyboard.press("PageUp")  # past what is seen: the page is turned, and the focus stays
+    page.wait_for_timeout(100)
+    page.keyboard.press("PageUp")
+    assert float(playhead.get_attribute("aria-valuenow")) == pytest.approx(20, abs=0.1)
+    assert 0 <= page.evaluate(SHOWN)["share"] <= 1
+
+
+def test_the_wheel_zooms_by_how_far_it_turns(open_page):
+    page = open_page()
+    turned = """([deltaY, deltaMode]) => {
+      const init = { deltaY, deltaMode, ctrlKey: true, clientX: 700 };
+      document.querySelector('#column').dispatchEvent(new WheelEvent('wheel', init));
+      return parseFloat(document.querySelector('#passages-drawn').style.width) / 100;
+    }"""
+    assert page.evaluate(turned, [-120, 0]) == pytest.approx(1.25, rel=1e-3)
+    assert page.evaluate(turned, [-3, 1]) == pytest.approx(1.25**2, rel=1e-3)  # lines
+    assert page.evaluate(turned, [120, 0]) == pytest.approx(1.25, rel=1e-3)
+    for _ in range(20):  # a pinch
+        page.evaluate(turned, [-2.5, 0])
+    assert page.evaluate(turned, [0, 0]) == pytest.approx(1.25**2, rel=1e-3)  # to the side
+
+
+def test_a_sound_that_breaks_off_is_said_and_stops(open_page):
+    page = open_page()
+    page.get_by_role("button", name="Play").click()
+    until(page, "document.querySelector('audio').currentTime > 0.2")
+    page.evaluate(  # as a browser does that finds no sound device
+        """() => {
+          const audio = document.querySelector('audio');
+          Object.defineProperty(audio, 'error', { value: { code: 3 } });
+          audio.dispatchEvent(new Event('error'));
+        }"""
+    )
+    page.get_by_role("alert").get_by_text("The sound broke off").wait_for()
+    until(page, "document.querySelector('audio').paused")
+    sync_api.expect(page.get_by_role("button", name="Play")).to_be_disabled()
 
 
 WAVES = """() => {
@@ -365,7 +403,9 @@ def drop(page, file: Path) -> None:
 
 
 def test_every_control_is_reached_by_tab_and_shows_it(open_page):
-    reached = reached_by_tab(open_page(), 60)
+    page = open_page()
+    page.get_by_role("button", name="Zoom in").click()  # so that the waveform scrolls
+    reached = reached_by_tab(page, 60)
     assert {"files", "mode", "play", "zoom-in", "playhead", "download-csv"} <= reached.keys()
     assert [name for name, seen in reached.items() if not seen] == []
 

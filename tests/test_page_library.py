@@ -204,6 +204,8 @@ def test_the_keys_find_a_song(open_page, table):  # noqa: F811
     page.locator("#listed-songs button").first.focus()
     page.keyboard.press("ArrowDown")
     assert page.evaluate("document.activeElement.parentElement.matches(':nth-child(2)')")
+    page.locator("#listed-songs").dispatch_event("keydown", {"key": "ArrowDown"})  # as in Firefox
+    assert page.evaluate("document.activeElement.parentElement.matches(':nth-child(2)')")
 
 
 def test_what_is_wrong_is_said_in_one_line(open_page):  # noqa: F811

@@ -30,6 +30,11 @@ export function complain(subject, line) {
   );
 }
 
+// How far a wheel zooms: by a quarter for a notch, which is 50 pixels or 3 lines, or more; by less for
+// each of the many small turns that a pinch sends.
+export const turned = ({ deltaY, deltaMode }) =>
+  1.25 ** -Math.max(-1, Math.min(1, deltaY / (deltaMode ? 3 : 50)));
+
 // Hand a file to the browser's downloads.
 export function save(name, blob) {
   const link = element("a", { href: URL.createObjectURL(blob), download: name });

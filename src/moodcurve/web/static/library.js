@@ -171,7 +171,7 @@ export function createLibrary({ name, onOpen }) {
     const buttons = [...$("listed-songs").querySelectorAll("button")];
     const at = buttons.indexOf(event.target);
     const to = { ArrowUp: at - 1, ArrowDown: at + 1, Home: 0, End: buttons.length - 1 }[event.key];
-    if (!buttons[to]) return;
+    if (at < 0 || !buttons[to]) return; // some browsers let the list itself have the focus
     event.preventDefault();
     [buttons[at].tabIndex, buttons[to].tabIndex] = [-1, 0];
     buttons[to].focus();

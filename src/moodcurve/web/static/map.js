@@ -1,7 +1,7 @@
 // The map of a library, moved, zoomed and pointed at; `mapdrawing.js` draws it.
 
 import { number } from "./curve.js";
-import { $ } from "./elements.js";
+import { $, turned } from "./elements.js";
 import { drawMap } from "./mapdrawing.js";
 
 const WHOLE = 2.16; // across and up, of the plane and a margin
@@ -188,7 +188,7 @@ export function createMap({ onView, onOpen, onSelect, describe, say }) {
   canvas.addEventListener("wheel", (event) => {
     if (!event.ctrlKey) return; // a plain wheel scrolls the page
     event.preventDefault();
-    zoom(event.deltaY < 0 ? 1.25 : 0.8, placeOf(event));
+    zoom(turned(event), placeOf(event));
   }, { passive: false });
 
   canvas.addEventListener("keydown", (event) => {

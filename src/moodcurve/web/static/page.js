@@ -29,7 +29,7 @@ const player = createPlayer({
   onState({ playing, sounds }) {
     $("play").textContent = playing ? "Pause" : "Play";
     $("play").disabled = !sounds;
-    $("silent").hidden = sounds || !open;
+    $("silent").hidden = !open || player.audio.hasAttribute("src"); // a failure is said at the top
     annotate?.showTools();
   },
   onSilent: (line) => complain("sound", line),
@@ -46,7 +46,7 @@ const shown = () => [open, other].filter(Boolean).map(({ curve }) => curve);
 
 function heard(time) {
   if (!open) return;
-  timeline.move(time, !player.audio.paused);
+  timeline.move(time);
   if (annotating) annotate.hear(time);
   else plane.move(shown(), time);
   const row = rowAt(open.curve, time);

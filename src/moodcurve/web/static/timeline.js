@@ -1,7 +1,7 @@
 // The column that shares one axis of time: waveform, passages, two lanes, and the playhead over all.
 
 import { DIMENSIONS, clock } from "./curve.js";
-import { $, element } from "./elements.js";
+import { $, element, turned } from "./elements.js";
 import { createLane, GUTTER, MARGIN } from "./lane.js";
 
 const CLOSEST = 5; // seconds: no closer than this
@@ -24,10 +24,12 @@ export function createTimeline({ onSeek, onView }) {
   let time = 0;
 
   const width = () => column.clientWidth - GUTTER - MARGIN;
+  const shareOf = (at) => (at - view.from) / (view.to - view.from);
+  const seen = (share) => share > -1e-4 && share < 1 + 1e-4; // players round the time
 
   function placePlayhead() {
-    const share = (time - view.from) / (view.to - view.from);
-    playhead.hidden = share < -1e-9 || share > 1 + 1e-9;
+    const share = shareOf(time);
+    playhead.hidden = !seen(share);
     playhead.style.transform = `translateX(${GUTTER + share * width()}px)`;
   }
 
@@ -45,7 +47,7 @@ export function createTimeline({ onSeek, onView }) {
 
   function zoom(factor, around = time) {
     const span = (view.to - view.from) / factor;
-    const share = Math.max(0, Math.min(1, (around - view.from) / (view.to - view.from)));
+    const share = Math.max(0, Math.min(1, shareOf(around)));
     see(around - share * span, around + (1 - share) * span);
   }
 
@@ -67,7 +69,7 @@ export function createTimeline({ onSeek, onView }) {
   column.addEventListener("wheel", (event) => {
     if (!event.ctrlKey) return; // a plain wheel scrolls the page
     event.preventDefault();
-    zoom(event.deltaY < 0 ? 1.25 : 0.8, timeAt(event.clientX));
+    zoom(turned(event), timeAt(event.clientX));
   }, { passive: false });
 
   const steps = { ArrowLeft: -1, ArrowRight: 1, ArrowDown: -1, ArrowUp: 1, PageDown: -10, PageUp: 10 };
@@ -113,10 +115,12 @@ export function createTimeline({ onSeek, onView }) {
       }
     },
 
-    // Where the music is; turns the page when it leaves what is seen.
-    move(now, follow) {
+    // Where the music is; turns the page when it leaves what is seen: a playhead that is hidden
+    // loses the focus.
+    move(now) {
+      const moved = now !== time;
       time = now;
-      if (follow && (time < view.from || time > view.to)) see(time, time + view.to - view.from);
+      if (moved && !seen(shareOf(time))) see(time, time + view.to - view.from);
       placePlayhead();
     },
 
