@@ -388,6 +388,24 @@ def test_what_goes_wrong_is_said_in_one_line(open_page, tmp_path):
     assert line and "\n" not in line and "Traceback" not in line
 
 
+def test_a_file_that_is_gone_when_its_turn_comes_is_said_to_be(open_page, tmp_path):
+    """As is a folder that was dropped: neither is the server's silence."""
+    page = open_page()
+    for name in ("first.wav", "gone.wav"):
+        soundfile.write(tmp_path / name, tone(2), SAMPLE_RATE)
+
+    def send(route):
+        (tmp_path / "gone.wav").unlink()
+        route.continue_()
+
+    page.route("**/api/songs?*", send)
+    page.set_input_files("#files", [tmp_path / "first.wav", tmp_path / "gone.wav"])
+    refused = page.locator("#songs li[data-state=refused]")
+    refused.wait_for()
+    assert "gone.wav" in refused.inner_text()
+    assert "no longer there" in refused.locator(".song-state").inner_text()
+
+
 def drop(page, file: Path) -> None:
     """Drag a file onto the page and let go of it."""
     page.evaluate(

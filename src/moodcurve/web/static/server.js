@@ -26,7 +26,14 @@ const json = async (path, options) => (await ask(path, options)).json();
 const part = encodeURIComponent;
 
 export const about = () => json("/api/about");
-export const sendFile = (file) => json(`/api/songs?name=${part(file.name)}`, { method: "POST", body: file });
+export async function sendFile(file) {
+  try {
+    await file.slice(0, 1).arrayBuffer(); // a fetch would not say which of the two failed
+  } catch {
+    throw new Refusal("cannot be read; it is a folder, or no longer there");
+  }
+  return json(`/api/songs?name=${part(file.name)}`, { method: "POST", body: file });
+}
 export const sendKey = (key) => json(`/api/songs?folder=${part(key)}`, { method: "POST" });
 export const sendLibraryKey = (key) => json(`/api/songs?library=${key}`, { method: "POST" });
 export const curve = (id) => json(`/api/songs/${part(id)}/curve`);
