@@ -92,6 +92,7 @@ def _number(axes: Any, starts: Any, ends: Any) -> list[Any]:
     angles = np.radians([45, 135, 225, 315, 0, 90, 180, 270])
     radii = (10, 17, 24, 31, 38)
     around = np.array([r * np.array([np.cos(a), np.sin(a)]) for r in radii for a in angles])
+    line = {"arrowstyle": "-", "color": _SONG, "linewidth": 0.6, "shrinkA": 0, "shrinkB": 2}
     style = {"ha": "center", "va": "center", "fontsize": 9, "fontweight": "bold"}
     texts = []
     for number, start in enumerate(starts, start=1):
@@ -100,7 +101,14 @@ def _number(axes: Any, starts: Any, ends: Any) -> list[Any]:
         best = int(np.argmax(np.minimum(room, 0)))  # the nearest with room, else the one with most
         taken.append((places[best], 15))
         texts.append(
-            axes.annotate(str(number), start, around[best], textcoords="offset points", **style)
+            axes.annotate(
+                str(number),
+                start,
+                around[best],
+                textcoords="offset points",
+                arrowprops=line,
+                **style,
+            )
         )
     return texts
 
