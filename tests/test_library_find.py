@@ -164,6 +164,21 @@ def test_the_lower_bound_is_one():
     assert bounds.max() > 0.2 * exact[bounds.argmax()]  # and says something
 
 
+@pytest.mark.parametrize("count", [1, 20, 256, 999])
+@pytest.mark.parametrize("kind", ["spread", "equal", "most left out", "the lowest between samples"])
+def test_the_lowest_values(kind, count):
+    values = np.random.default_rng(0).exponential(1, 100_000).astype(np.float32)
+    if kind == "equal":
+        values[:] = 1
+    if kind == "most left out":
+        values[1000:] = np.inf
+    if kind == "the lowest between samples":
+        values[1::6] = 0
+    found = likeness._lowest(values, count)
+    assert count <= len(set(found)) == len(found) <= 4 * count
+    assert values[found].max() <= np.partition(values, len(found) - 1)[len(found) - 1]
+
+
 def test_like_among_some(lib, rows):
     found = like(lib, rows[3]["path"], "artist == 'Artist 5'", 50)
     assert set(found["artist"].to_pylist()) == {"Artist 5"}

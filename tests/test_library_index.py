@@ -38,7 +38,7 @@ def by_hand(lib, song=SONG, count=9):
     table = table.filter(compute.is_valid(table["valence"]))
     shapes, paths = likeness.shapes(table), table["path"].to_pylist()
     one = paths.index(song)
-    squares = ((shapes.points - shapes.points[:, [one]]) ** 2).sum(axis=0)
+    squares = sum((column - column[one]) ** 2 for column in shapes.points)
     squares += likeness.warped(shapes.paths, shapes.paths[one])
     return [paths[k] for k in np.argsort(squares, kind="stable") if k != one][:count]
 
@@ -65,6 +65,13 @@ def test_rows_and_parts_belong_together(lib):
     found = songs_at(lib, opened, rows, ["title", "arousal"])
     assert found.to_pylist() == table.select(["title", "arousal"]).take(rows).to_pylist()
     np.testing.assert_array_equal(opened.shapes.paths, likeness.shapes(table).paths)
+
+
+def test_what_the_command_prints_is_read_from_no_part(lib, monkeypatch):
+    columns = ["path", "valence", "arousal", "mood"]
+    slowly = like(lib, SONG, None, 9, [*columns, "title"])
+    monkeypatch.setattr(index, "read_rows", None)
+    assert like(lib, SONG, None, 9, columns).equals(slowly.select(columns))
 
 
 def test_only_parts_that_are_new_are_read(lib, monkeypatch):

@@ -117,10 +117,11 @@ def _find(options: argparse.Namespace) -> int:
     if options.like and options.sort:
         raise InputError("--like, --sort: songs like another come nearest first; leave one out")
     library, where = options.library, options.where
+    columns = [*_SHOWN, *(_MADE_BY if options.map else [])]
     if options.like:
-        songs = like(library, options.like, where, _NEAREST, [*_SHOWN, *_MADE_BY])
+        songs = like(library, options.like, where, _NEAREST, columns)
     else:
-        songs = find(library, where, options.sort, [*_SHOWN, *_MADE_BY])
+        songs = find(library, where, options.sort, [*columns, "error"])
     if options.map:
         told = [f"{songs.num_rows:,} songs", *(["like " + options.like] if options.like else [])]
         write_map(
@@ -174,15 +175,16 @@ def _journey(options: argparse.Namespace) -> int:
     return 0
 
 
-_SHOWN = ["path", "valence", "arousal", "mood", "error"]
+_SHOWN = ["path", "valence", "arousal", "mood"]
 _MADE_BY = ["model", "licence"]
 
 
 def _print(songs: pa.Table) -> None:
     """Print songs, one a line; of one that could not be traced the reason."""
-    for row in songs.select(_SHOWN).to_pylist():
+    told = [*_SHOWN, *(["error"] if "error" in songs.column_names else [])]
+    for row in songs.select(told).to_pylist():
         path = row["path"].replace("\n", "\\n").replace("\t", "\\t")
-        if row["error"] is not None:
+        if row.get("error"):
             print(f"{path}\t{row['error']}")
         else:
             print(f"{path}\t{row['valence']:+z.3f}\t{row['arousal']:+z.3f}\t{row['mood']}")

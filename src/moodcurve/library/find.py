@@ -68,7 +68,7 @@ def like(
         shapes = index.shapes
         one = shapes.at(np.flatnonzero(itself)[:1]) if itself.any() else _shape(folder, song)
         found, _ = likeness.nearest(shapes, one, count, left_out)
-    return songs_at(folder, index, found, columns or SONGS.names)
+    return songs_at(folder, index, found.tolist(), columns or SONGS.names)
 
 
 def in_folders(folder: Path, only: Sequence[str], columns: list[str]) -> pa.Table:

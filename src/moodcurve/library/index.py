@@ -10,7 +10,7 @@ same and slower.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -30,6 +30,7 @@ FILE = "index.arrow"
 _SCHEMA = pa.schema(
     [
         ("path", pa.large_string()),
+        ("mood", pa.large_string()),
         *((name, pa.float32()) for name in COLUMNS[:4]),
         ("shape", pa.list_(pa.float32(), 2 * POINTS)),
         ("segments", pa.list_(pa.float32(), 2 * POINTS // SEGMENT)),
@@ -55,11 +56,11 @@ class Index(NamedTuple):
     @property
     def shapes(self) -> Shapes:
         """Their shapes."""
-        points, (paths, segments) = self.rows.columns[1:5], self.rows.columns[5:]
+        paths, segments = (self.rows[name].flatten().to_numpy() for name in ("shape", "segments"))
         return Shapes(
-            np.array([column.to_numpy() for column in points]),
-            paths.flatten().to_numpy().reshape(-1, 2, POINTS),
-            segments.flatten().to_numpy().reshape(-1, 2, POINTS // SEGMENT),
+            [self.rows[name].to_numpy() for name in COLUMNS[:4]],
+            paths.reshape(-1, 2, POINTS),
+            segments.reshape(-1, 2, POINTS // SEGMENT),
         )
 
     def at(self, place: str) -> NDArray[np.bool_]:
@@ -83,8 +84,11 @@ def open_index(folder: Path) -> Index:
     return index
 
 
-def songs_at(folder: Path, index: Index, rows: Iterable[int], columns: list[str]) -> pa.Table:
-    """Columns of the songs in some rows of the index, read from their parts."""
+def songs_at(folder: Path, index: Index, rows: Sequence[int], columns: list[str]) -> pa.Table:
+    """Columns of the songs in some rows of the index; what that lacks is read from their parts."""
+    if set(columns) <= set(_SCHEMA.names):
+        there = pa.Table.from_batches([index.rows.select(columns).take(pa.array(rows, pa.int64()))])
+        return there.cast(SONGS.empty_table().select(columns).schema)
     ends = np.cumsum([part.traced for part in index.parts])
 
     @cache
@@ -110,7 +114,7 @@ def _extended(folder: Path, old: Index | None, stamps: list[tuple[str, int, int]
         if old and stamp in known:
             batches.append(old.rows.slice(*known[stamp]))
         else:
-            songs = read_rows(folder, stamp[0], ["path", *COLUMNS])
+            songs = read_rows(folder, stamp[0], ["path", "mood", *COLUMNS])
             batches.append(_rows(songs.filter(pc.is_valid(songs["valence"]))))
         parts.append(Part(*stamp, batches[-1].num_rows))
     return Index(parts, pa.concat_batches(batches))
@@ -122,8 +126,8 @@ def _rows(songs: pa.Table) -> pa.RecordBatch:
         pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), type=_SCHEMA.field(name).type)
         for name, values in (("shape", made.paths), ("segments", made.segments))
     ]
-    paths = songs["path"].combine_chunks().cast(pa.large_string())
-    return pa.RecordBatch.from_arrays([paths, *map(pa.array, made.points), *lists], schema=_SCHEMA)
+    texts = [songs[name].combine_chunks().cast(pa.large_string()) for name in ("path", "mood")]
+    return pa.RecordBatch.from_arrays([*texts, *map(pa.array, made.points), *lists], schema=_SCHEMA)
 
 
 def _read(path: Path) -> Index | None:

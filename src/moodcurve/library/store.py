@@ -21,6 +21,7 @@ import os
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
@@ -41,6 +42,7 @@ SCHEMA = "moodcurve-library-1"
 
 POINTS = 32  # of a path: a song's curve as so many points, evenly over its length
 PART = 1000  # songs of a full part
+_PARTS = "part-*.parquet"
 
 FILE = "__filename"  # a column of `read_songs`: the file of a song's part
 
@@ -173,14 +175,14 @@ def check_library(folder: Path) -> None:
 
 def part_stamps(folder: Path) -> list[tuple[str, int, int]]:
     """Name, size and time (ns) of the finished parts: never the same for two parts."""
-    with _readable(folder):
-        stats = [(name, (folder / "songs" / name).stat()) for name in part_names(folder)]
-    return [(name, stat.st_size, stat.st_mtime_ns) for name, stat in stats]
+    with _readable(folder), os.scandir(folder / "songs") as entries:
+        stats = [(entry.name, entry.stat()) for entry in entries if fnmatch(entry.name, _PARTS)]
+    return sorted((name, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 
 
 def part_names(folder: Path) -> list[str]:
     """The names of the finished parts, in order; each is in `songs` and in `curves`."""
-    return sorted(path.name for path in (folder / "songs").glob("part-*.parquet"))
+    return sorted(path.name for path in (folder / "songs").glob(_PARTS))
 
 
 def read_part(folder: Path, name: str) -> list[Entry]:
