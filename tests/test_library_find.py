@@ -174,7 +174,7 @@ def test_the_lowest_values(kind, count):
         values[1000:] = np.inf
     if kind == "the lowest between samples":
         values[1::6] = 0
-    found = likeness._lowest(values, count)
+    found = likeness.lowest(values, count)
     assert count <= len(set(found)) == len(found) <= 4 * count
     assert values[found].max() <= np.partition(values, len(found) - 1)[len(found) - 1]
 

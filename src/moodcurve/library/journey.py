@@ -33,6 +33,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from moodcurve.errors import InputError
+from moodcurve.library.like import lowest
 
 COLUMNS = (
     *("path", "content", "artist", "title", "album", "seconds", "valence", "arousal"),
@@ -174,11 +175,11 @@ def _journey(
 ) -> Journey:
     """The best journey through these places; no two songs of it have a key in common."""
     count = len(places)
-    near = _place_costs(songs, places, typical)
+    near, near_costs = _near(songs, places, typical)
     prices = [np.zeros(int(key.max()) + 1) for key in keys]
     best, cost, bound = None, np.inf, 0.0
     for kept in _NEAR:
-        layers = _layers(songs, near, min(kept, len(songs.seconds)), max_jump)
+        layers = _layers(songs, near[:, :kept], near_costs[:, :kept], max_jump)
         found = _search(layers, [key[layers.songs] for key in keys], prices, cost)
         if found.ranks is not None:
             cost, best = found.cost, layers.songs[np.arange(count), found.ranks]
@@ -254,23 +255,27 @@ def _typical(seconds: Array, asked: float) -> float:
     return float(np.median(ordered[first[best] : last[best]]))
 
 
-def _place_costs(songs: Songs, places: Array, typical: float) -> list[Array]:
-    """What each song costs at each place, a list of (N,); `typical`: length in seconds."""
+def _near(songs: Songs, places: Array, typical: float) -> tuple[NDArray[np.intp], Array]:
+    """The songs that cost least at each place, the cheapest first, and what they cost: (n, K)."""
     length = _LENGTH * np.log2(songs.seconds / typical) ** 2
     valence, arousal = songs.means.T.copy()
-    return [(valence - v) ** 2 + (arousal - a) ** 2 + length for v, a in places]
+    chosen, costs = [], []
+    for v, a in places:
+        cost = (valence - v) ** 2 + (arousal - a) ** 2 + length
+        which = lowest(cost, _NEAR[-1])
+        chosen.append(which[np.argsort(cost[which], kind="stable")[: _NEAR[-1]]])
+        costs.append(cost[chosen[-1]])
+    return np.array(chosen), np.array(costs)
 
 
-def _layers(songs: Songs, near: list[Array], kept: int, max_jump: float) -> _Layers:
-    chosen = np.array([np.argpartition(costs, kept - 1)[:kept] for costs in near])
-    costs = np.array([costs[which] for costs, which in zip(near, chosen, strict=True)])
+def _layers(songs: Songs, chosen: NDArray[np.intp], costs: Array, max_jump: float) -> _Layers:
     apart = songs.ends[chosen[:-1]][:, :, None] - songs.starts[chosen[1:]][:, None]
     jumps = (apart**2).sum(axis=3)
-    smoothest = np.zeros(kept)
+    smoothest = np.zeros(chosen.shape[1])
     for jump in np.sqrt(jumps):
         smoothest = np.maximum(smoothest[:, None], jump).min(axis=0)
     jumps[jumps > max_jump**2] = np.inf
-    everything = kept == len(songs.seconds)
+    everything = chosen.shape[1] == len(songs.seconds)
     ahead = _ahead(costs, jumps)
     return _Layers(chosen, costs, jumps, costs, 0.0, ahead, everything, float(smoothest.min()))
 

@@ -15,7 +15,7 @@ left out, only the rest is warped.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -80,7 +80,7 @@ def nearest(
         coarse[left_out] = np.inf
         count = min(count, int(total - left_out.sum()))
     count = min(count, total)
-    seeds = _lowest(coarse, max(_SEEDS, count))
+    seeds = lowest(coarse, max(_SEEDS, count))
     found, squares = _best(seeds, coarse[seeds] + warped(shapes.paths[seeds], one.paths[0]), count)
     if total == len(seeds):
         return found, np.sqrt(squares)
@@ -107,7 +107,7 @@ def _apart(points: Sequence[Array], one: Sequence[Array]) -> Array:
     return apart
 
 
-def _lowest(values: Array, count: int) -> NDArray[np.intp]:
+def lowest(values: NDArray[np.floating[Any]], count: int) -> NDArray[np.intp]:
     """Where at least `count` of the lowest values are, by what a sample says where that does."""
     if len(values) <= 2 * count:
         return np.arange(len(values))
