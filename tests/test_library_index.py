@@ -13,7 +13,7 @@ from pyarrow import compute
 
 from library_songs import made_up_library
 from moodcurve import InputError
-from moodcurve.library import index, store
+from moodcurve.library import cli, index, store
 from moodcurve.library import like as likeness
 from moodcurve.library.find import like
 from moodcurve.library.index import open_index, songs_at
@@ -68,7 +68,7 @@ def test_rows_and_parts_belong_together(lib):
 
 
 def test_what_the_command_prints_is_read_from_no_part(lib, monkeypatch):
-    columns = ["path", "valence", "arousal", "mood"]
+    columns = cli._SHOWN
     slowly = like(lib, SONG, None, 9, [*columns, "title"])
     monkeypatch.setattr(index, "read_rows", None)
     assert like(lib, SONG, None, 9, columns).equals(slowly.select(columns))

@@ -184,7 +184,7 @@ def _print(songs: pa.Table) -> None:
     told = [*_SHOWN, *(["error"] if "error" in songs.column_names else [])]
     for row in songs.select(told).to_pylist():
         path = row["path"].replace("\n", "\\n").replace("\t", "\\t")
-        if row.get("error"):
+        if row.get("error") is not None:
             print(f"{path}\t{row['error']}")
         else:
             print(f"{path}\t{row['valence']:+z.3f}\t{row['arousal']:+z.3f}\t{row['mood']}")

@@ -22,7 +22,7 @@ bounds how much better any journey can be.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple
@@ -43,6 +43,7 @@ COLUMNS = (
 
 _LENGTH = 0.1  # a song half or twice as long as usual costs as much as one 0.3 beside its place
 _CHOICE = 10  # songs a place, of about the same length, are enough to choose from
+_CORRECTIONS = 3  # of the number of songs at most; one nearly always does
 _NEAR = (100, 400, 800)  # songs a place that are thought of, more where fewer do not do
 _BEAM = 200  # unfinished journeys kept at each place for a first answer
 _STEPS = 30_000  # of the search
@@ -127,30 +128,42 @@ def plan(
     keys = [np.unique(songs.contents, return_inverse=True)[1]]
     if no_artist_twice:
         keys.append(np.unique(songs.artists, return_inverse=True)[1])
-    typical = _typical(songs.seconds, asked)
-    count = max(1, round(asked / typical))
-    for key, name in zip(keys, ("songs", "artists"), strict=False):
-        if (different := int(key.max()) + 1) < count:
-            raise InputError(
-                f"{minutes:g} minutes are about {count} songs; there are {different} {name} to "
-                "choose from: give fewer minutes or more songs"
-            )
+    room = [int(key.max()) + 1 for key in keys]
+    typical = _typical(songs.seconds, asked, min(most, *room))
+    count = max(1, min(room[0], round(asked / typical)))
+    if count > room[-1]:
+        raise InputError(
+            f"{minutes:g} minutes are about {count} songs; there are {room[-1]} artists to choose "
+            "from: give fewer minutes or more songs"
+        )
     if count > most:
         raise InputError(
             f"{minutes:g} minutes are about {count} songs; at most {most} are planned here: "
             "give fewer minutes"
         )
-    found = _journey(songs, np.linspace(start, end, count), typical, keys, max_jump)
-    # Songs on this way may be longer or shorter than others; then it takes fewer of them, or more.
-    length = float(songs.seconds[found.songs].sum())
-    fitting = max(1, round(count * asked / length))
-    better = int(min(fitting, most, *(key.max() + 1 for key in keys)))
-    if better != count:
+
+    def through(count: int) -> Journey:
+        return _journey(songs, np.linspace(start, end, count), typical, keys, max_jump)
+
+    return _corrected(through(count), through, songs.seconds, asked, min(most, *room))
+
+
+def _corrected(
+    found: Journey, through: Callable[[int], Journey], seconds: Array, asked: float, room: float
+) -> Journey:
+    """The journey, or one of fewer or more songs where those on its way are longer or shorter."""
+    for _ in range(_CORRECTIONS):
+        length = float(seconds[found.songs].sum())
+        count = int(min(max(1, round(len(found.songs) * asked / length)), room))
+        if count == len(found.songs):
+            break
         try:
-            other = _journey(songs, np.linspace(start, end, better), typical, keys, max_jump)
+            other = through(count)
         except InputError:  # with as many songs it cannot be
-            return found
-        found = min(found, other, key=lambda one: abs(songs.seconds[one.songs].sum() - asked))
+            break
+        if abs(seconds[other.songs].sum() - asked) >= abs(length - asked):
+            break
+        found = other
     return found
 
 
@@ -163,7 +176,7 @@ def _check(songs: Songs, asked: float, max_jump: float) -> None:
     if not max_jump >= 0:
         raise InputError(f"--max-jump {max_jump:g}: a distance; give 0 or more")
     all_seconds = songs.seconds[np.unique(songs.contents, return_index=True)[1]].sum()
-    if asked > all_seconds:
+    if round(asked / 60, 1) > round(all_seconds / 60, 1):
         raise InputError(
             f"{asked / 60:g} minutes: all songs together last {all_seconds / 60:.1f}; "
             "give fewer, or more songs"
@@ -240,18 +253,19 @@ class _Layers(NamedTuple):
         return total
 
 
-def _typical(seconds: Array, asked: float) -> float:
+def _typical(seconds: Array, asked: float, room: float) -> float:
     """The most common length, within an octave, among those that leave a choice for each place.
 
     The median would be of no use where short excerpts outnumber whole songs: few make few minutes.
+    Before it is common, a length should make no more than `room` songs of what is asked, leave a
+    choice, and make two songs at least: with one one goes nowhere.
     """
     ordered = np.sort(seconds)
     lengths = ordered[:: 1 + len(ordered) // 1000]
-    if lengths[0] <= asked / 2:  # with one song one goes nowhere
-        lengths = lengths[lengths <= asked / 2]
     first, last = ordered.searchsorted(lengths / 2), ordered.searchsorted(2 * lengths, "right")
-    choice = (last - first) / np.maximum(1, asked / lengths)
-    best = np.lexsort([last - first, np.minimum(choice, _CHOICE)])[-1]
+    common, count = last - first, np.maximum(1, asked / lengths)
+    choice = np.minimum(common / count, _CHOICE)
+    best = np.lexsort([common, count >= 2, choice, count <= room])[-1]
     return float(np.median(ordered[first[best] : last[best]]))
 
 

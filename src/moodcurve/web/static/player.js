@@ -40,6 +40,7 @@ export function createPlayer({ onTime, onState, onSilent }) {
   audio.addEventListener("seeked", () => onTime(time()));
   audio.addEventListener("error", () => {
     if (!audio.hasAttribute("src")) return;
+    silent = audio.currentTime; // so that the place is not lost
     onSilent(audio.error.code === MediaError.MEDIA_ERR_SRC_NOT_SUPPORTED
       ? "This browser cannot play this kind of file; its curve is none the worse."
       : "The sound broke off: is there a sound device, and is the file whole? Open the song again to go on.");
