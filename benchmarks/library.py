@@ -436,12 +436,12 @@ def fresh(lib: Path, number: int, cold: bool) -> tuple[str, float, float]:
 
 
 def answer(lib: Path, number: int) -> tuple[str, float, float]:
+    from moodcurve.library.cli import _SHOWN
     from moodcurve.library.find import like
 
     pa.array([])  # imports pandas, where that is installed
     song = f"/music/{number % 5000}/song {number}.mp3"
-    columns = ["path", "valence", "arousal", "mood"]  # as the command asks
-    return measured(("", lambda: like(lib, song, None, 20, columns)))[0]
+    return measured(("", lambda: like(lib, song, None, 20, _SHOWN)))[0]
 
 
 def travelling(lib: Path, count: int) -> Measured:
