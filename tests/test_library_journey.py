@@ -185,10 +185,9 @@ def test_where_clips_are_too_many_or_of_too_few_artists_songs_are_taken():
         assert seconds[found.songs].sum() / 60 == pytest.approx(30, abs=2)
 
 
-def test_minutes_are_kept_where_songs_on_the_way_are_longer(monkeypatch):
+def test_minutes_are_kept_where_songs_on_the_way_are_longer():
     """Twice as long as the typical one: half as many. They are met to half a song's length."""
-    monkeypatch.setattr(journey, "_STEPS", 100)
-    songs = random_songs(600, 0)
+    songs = random_songs(150, 0)
     pleasant = np.hypot(*(songs.means - (0.4, 0.3)).T) < 0.3
     songs = songs._replace(seconds=np.where(pleasant, 360.0, 180.0))
     for minutes in (30, 60):
