@@ -124,11 +124,12 @@ def plan(
     many songs at most. Raises InputError where there is no such journey.
     """
     asked = 60 * minutes
-    _check(songs, asked, max_jump)
-    keys = [np.unique(songs.contents, return_inverse=True)[1]]
+    _, first, contents = np.unique(songs.contents, return_index=True, return_inverse=True)
+    _check(asked, float(songs.seconds[first].sum()), max_jump)
+    keys = [contents]
     if no_artist_twice:
         keys.append(np.unique(songs.artists, return_inverse=True)[1])
-    room = [int(key.max()) + 1 for key in keys]
+    room = [int(key.max()) + 1 for key in keys]  # different songs, and artists
     typical = _typical(songs.seconds, asked, min(most, *room))
     count = max(1, min(room[0], round(asked / typical)))
     if count > room[-1]:
@@ -167,18 +168,17 @@ def _corrected(
     return found
 
 
-def _check(songs: Songs, asked: float, max_jump: float) -> None:
-    """Raise InputError where no journey of `asked` seconds can be."""
-    if not len(songs.seconds):
+def _check(asked: float, there: float, max_jump: float) -> None:
+    """Raise InputError where no journey of `asked` seconds can be, of songs of `there` in all."""
+    if not there:
         raise InputError("no songs to travel through; scan some, or allow more folders")
     if not asked > 0:
         raise InputError(f"{asked / 60:g} minutes: give more than 0")
     if not max_jump >= 0:
         raise InputError(f"--max-jump {max_jump:g}: a distance; give 0 or more")
-    all_seconds = songs.seconds[np.unique(songs.contents, return_index=True)[1]].sum()
-    if round(asked / 60, 1) > round(all_seconds / 60, 1):
+    if round(asked / 60, 1) > round(there / 60, 1):
         raise InputError(
-            f"{asked / 60:g} minutes: all songs together last {all_seconds / 60:.1f}; "
+            f"{asked / 60:g} minutes: all songs together last {there / 60:.1f}; "
             "give fewer, or more songs"
         )
 
