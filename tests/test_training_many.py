@@ -211,8 +211,27 @@ def test_too_little_memory_is_said_before_anything_is_trained(monkeypatch):
 
 
 def test_the_memory_of_thirty_of_the_papers_networks():
-    """Weights dominate: six copies of 1.9 million at most, and the passes are bounded."""
+    """Weights dominate: four copies of 1.9 million; gradients and passes are of a few at a time."""
     network = initial_network(260, 5, 250, np.random.default_rng(0))
     thirty, one = (memory.training_bytes([network] * m, 60, 50, "sgd") for m in (30, 1))
-    assert 30 * 5 * 4 * 1_894_001 < thirty < 1.5e9
+    assert 30 * 4 * 4 * 1_894_001 < thirty < 1.2e9
     assert one < 0.3e9
+
+
+@pytest.mark.parametrize("stochastic", [True, False])
+def test_gradients_are_there_of_those_computed_at_once_alone(stochastic, monkeypatch):
+    """As the memory stated has it."""
+    monkeypatch.setattr(memory, "BOUND", 1.0)
+    updated, step = [], torch.optim.SGD.step
+
+    def counted(self):
+        weights = [weight for group in self.param_groups for weight in group["params"]]
+        updated.append(sum(weight.grad is not None for weight in weights))
+        step(self)
+
+    monkeypatch.setattr(torch.optim.SGD, "step", counted)
+    settings = replace(SETTINGS, stochastic=stochastic, epochs=1)
+    train_many([task(0), task(1), task(2)], settings)
+    arrays = to_arrays(blstm(0)).values()
+    assert set(updated) == {sum(array.dtype.kind == "f" for array in arrays)}
+    assert len(updated) == (2 + 3 + 3 if stochastic else 3)

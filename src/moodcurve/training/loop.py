@@ -271,25 +271,25 @@ def _train_epoch(members: Sequence[_Member], settings: Settings, most: int) -> l
         count = len(member.training)
         order = member.progress.rng.permutation(count) if settings.shuffle else np.arange(count)
         updates.append(_pieces(order, settings.batch if settings.stochastic else count))
-    for turn in _turns(updates, len(members)):
-        chosen = [(members[n], piece) for n, piece in turn]
-        for numbers, errors in _update(chosen, settings, most):
-            found.append(([turn[k][0] for k in numbers], errors))
+    for few in _turns(updates, most):  # so that only as many gradients are there at once
+        chosen = [(members[n], piece) for n, piece in few]
+        for numbers, errors in _update(chosen, settings):
+            found.append(([few[k][0] for k in numbers], errors))
     totals = _totals(found, len(members))
     return [total / len(m.training) for total, m in zip(totals, members, strict=True)]
 
 
 def _update(
-    members: Sequence[tuple[_Member, Indices]], settings: Settings, most: int
+    members: Sequence[tuple[_Member, Indices]], settings: Settings
 ) -> list[tuple[list[int], Tensor]]:
     """Make one step of each on the sequences chosen for it; return errors before the step.
 
-    They are of some of the members at a time: their places among `members`, and their errors.
+    They are of a mini-batch of each that has one: places among `members`, and errors.
     """
     pieces = [_pieces(chosen, settings.batch) for _, chosen in members]
     labels = [max(1, int(member.training.labels[chosen].sum())) for member, chosen in members]
     found = []
-    for few in _turns(pieces, most):
+    for few in _turns(pieces, len(members)):
         own = [members[n][0] for n, _ in few]
         noises = [m.progress.noise for m in own] if settings.noise else None
         parts = [(m.training, chosen) for m, (_, chosen) in zip(own, few, strict=True)]

@@ -52,13 +52,15 @@ def training_bytes(
 ) -> int:
     """What training networks of one shape at once takes, their data left aside.
 
-    Of each network its weights, those given, the best, the gradient and the optimiser's memory, on
-    a GPU its weights stacked; and passes, of as many networks as `at_once` says.
+    Of each network its weights, those given, the best and the optimiser's memory; of as many as
+    `at_once` says a pass, a gradient and the sum of those before, on a GPU the weights stacked.
     """
-    copies = (6 if optimiser == "adam" else 5) + (device.type != "cpu")
-    own = 4 * copies * parameter_count(networks[0])
-    passes = min(len(networks), at_once(networks[0], steps, rows, device))
-    return len(networks) * own + passes * pass_bytes(networks[0], steps, rows, device)
+    weights = 4 * parameter_count(networks[0])
+    own = (5 if optimiser == "adam" else 4) * weights
+    updating = 2 * weights if device.type == "cpu" else 3 * weights
+    few = min(len(networks), at_once(networks[0], steps, rows, device))
+    updating += pass_bytes(networks[0], steps, rows, device)
+    return len(networks) * own + few * updating
 
 
 def check_memory(
