@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import HealthCheck, settings
 
 from moodcurve.audio import SAMPLE_RATE
 from moodcurve.cli import main
@@ -15,6 +16,12 @@ from moodcurve.model import DIMENSIONS, Fusion, Model
 from moodcurve.network import Dense, Network, Recurrent
 
 SCALES = (10, 20, 30, 60)
+
+# The same examples everywhere, on a slow machine too; `--hypothesis-profile default` tries others.
+settings.register_profile(
+    "same", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("same")
 
 # A shell's background jobs ignore Ctrl-C, and so would the programs that the tests start and stop.
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:

@@ -107,10 +107,10 @@ def test_an_error_in_a_job_is_raised_here(distribute):
 def test_what_is_done_as_another_job_fails_is_not_lost(distribute, failing):
     done = []
     with pytest.raises(ValueError, match="sleep length must be non-negative"):
-        for job, _ in distribute(slowly, [0.0, 0.3, failing]):
+        for job, _ in distribute(slowly, [0.0, 0.1, failing]):
             done.append(job)
-            time.sleep(1)  # until both others have ended
-    assert done == [0.0, 0.3]
+            time.sleep(2)  # until both others have ended
+    assert done == [0.0, 0.1]
 
 
 def divided(job):
@@ -173,9 +173,9 @@ def test_no_other_user_can_give_work(distribute):
                 with_short_patience(f"{kind}://{LOOPBACK}:{address.port}")
 
 
-def with_short_patience(address):
+def with_short_patience(address, seconds=2):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(cluster, "_PATIENCE", 2)
+        patch.setattr(cluster, "_PATIENCE", seconds)
         with workers(scheduler=address):
             pass
 
@@ -202,8 +202,8 @@ def test_nobody_listens():
         port = server.getsockname()[1]
     start = time.perf_counter()
     with pytest.raises(InputError, match=r"no Dask scheduler answers \(Connection refused\)"):
-        with_short_patience(f"tcp://{LOOPBACK}:{port}")
-    assert time.perf_counter() - start < 1
+        with_short_patience(f"tcp://{LOOPBACK}:{port}", seconds=30)
+    assert time.perf_counter() - start < 20
 
 
 @pytest.mark.parametrize("greeting", [b"SSH-2.0-OpenSSH_9.2\r\n", b"", None])
@@ -337,7 +337,7 @@ def test_ctrl_c_ends_everything_quietly(script, at_work):
         assert script.stdout.readline() == "started\n"
     time.sleep(0.7)  # while workers start, and when they are at work
     os.killpg(script.pid, signal.SIGINT)
-    out, err = script.communicate(timeout=20)
+    out, err = script.communicate(timeout=50)
     assert (out.removeprefix("started\n"), err, script.returncode) == ("stopped\n", "", 0)
 
 
@@ -346,4 +346,4 @@ def test_workers_end_with_a_killed_parent(script):
     assert script.stdout.readline() == "started\n"
     time.sleep(0.5)
     script.kill()
-    script.communicate(timeout=20)  # the pipes end with the last process that holds them
+    script.communicate(timeout=50)  # the pipes end with the last process that holds them

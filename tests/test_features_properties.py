@@ -139,13 +139,13 @@ def joined(pieces):
         ).astype(np.float32)
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40)
 @given(PIECES)
 def test_any_audio_gives_finite_rows(pieces):
     check(joined(pieces))
 
 
-@settings(max_examples=20, deadline=None, derandomize=True)
+@settings(max_examples=20)
 @given(PIECES, st.lists(st.integers(0, 30_000), max_size=6))
 @example([("saw", 0.2, 140_000), ("noise", 0.2, 9000)], [1, 441, 100_000, 112_455, 112_896])
 def test_blocks_do_not_matter(pieces, cuts):

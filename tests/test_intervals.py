@@ -216,7 +216,7 @@ def with_differences(differences):
 
 
 @given(st.lists(st.integers(-9, 9), min_size=1, max_size=8))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_p_against_every_swap(tenths):
     """On tenths ties are many; counted in whole numbers, nothing is rounded."""
     found = paired(*with_differences([tenth / 10 for tenth in tenths]), resamples=2)

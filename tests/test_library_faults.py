@@ -235,7 +235,7 @@ def test_the_scanner_is_killed(music, undisturbed, tmp_path, jobs):
             quickly(music, lib)
             break
         except InputError:
-            assert time.monotonic() - began < 20
+            assert time.monotonic() - began < 60
             time.sleep(0.1)
     assert content_of(lib) == undisturbed
 

@@ -26,6 +26,7 @@ from moodcurve import File2Curve
 from moodcurve.audio import SAMPLE_RATE
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+sync_api.expect.set_options(timeout=30_000)  # as long as Playwright waits for anything else
 CHROMIUM = shutil.which("chromium")
 if CHROMIUM is None:
     pytest.skip("needs chromium (apt-get install chromium)", allow_module_level=True)
@@ -47,16 +48,16 @@ class Server:
         self.address = f"http://127.0.0.1:{self.port}"
         command = [sys.executable, "-m", "moodcurve", "serve", "--port", str(self.port)]
         self.process = subprocess.Popen([*command, *arguments], cwd=folder)
-        for _ in range(200):
+        for _ in range(600):
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"{self.address}/api/about").close()
                 return
             time.sleep(0.1)
-        raise AssertionError("the server did not start within 20 s")
+        raise AssertionError("the server did not start within 60 s")
 
     def stop(self) -> None:
         self.process.terminate()
-        self.process.wait(10)
+        self.process.wait(60)
 
 
 @pytest.fixture(scope="module")
@@ -169,11 +170,11 @@ def assert_agree(shown: dict, curve, duration: float) -> None:
 
 def until(page, holds: str) -> None:
     """Wait for a condition; Playwright's own way is refused by the page's content policy."""
-    for _ in range(200):
+    for _ in range(600):
         if page.evaluate(holds):
             return
         page.wait_for_timeout(50)
-    raise AssertionError(f"not within 10 s: {holds}")
+    raise AssertionError(f"not within 30 s: {holds}")
 
 
 @pytest.mark.parametrize("size", [NARROW, WIDE], ids=["360", "1440"])
@@ -500,41 +501,29 @@ def two_hours() -> tuple[dict, dict]:
     return curve, {"seconds": 7200, "per_second": 10, "peaks": peaks}
 
 
-WATCH = """
-  window.longest = 0;
-  new PerformanceObserver((list) => {
-    for (const { duration } of list.getEntries()) longest = Math.max(longest, duration);
-  }).observe({ type: 'longtask', buffered: true });
-"""
-
-
-def test_no_task_is_long_with_two_hours(open_page, second):
-    """Other work on the machine only makes a task longer: the best of three tries counts."""
+def test_two_hours(open_page):
+    """How long its tasks are, `benchmarks/page.py` measures; here the curve is what was sent."""
     curve, peaks = two_hours()
-    tries = []
-    for _ in range(3):
-        page = open_page(songs=())
-        page.evaluate(WATCH)
-        page.route("**/curve", lambda route: route.fulfill(json=curve))
-        page.route("**/peaks", lambda route: route.fulfill(json=peaks))
-        page.set_input_files("#files", [second, EXAMPLE])
-        sync_api.expect(page.get_by_test_id("curve")).to_have_count(2)
-        page.get_by_label("Lay over").select_option(index=1)
-        page.wait_for_timeout(300)
-        page.get_by_role("slider", name="Time").focus()
-        page.keyboard.press("PageUp")
-        page.keyboard.press("Space")
-        for key in "+++--0+++++++":
-            page.keyboard.press(key)
-            page.wait_for_timeout(60)
-        page.emulate_media(color_scheme="dark")
-        page.set_viewport_size({"width": 700, "height": 900})
-        page.get_by_text("Annotate", exact=True).first.click()
-        page.wait_for_timeout(300)
-        tries.append(page.evaluate("longest"))
-        if tries[-1] <= 100:
-            break
-    assert min(tries) <= 100, "ms"
+    page = open_page(songs=())
+    page.route("**/curve", lambda route: route.fulfill(json=curve))
+    page.route("**/peaks", lambda route: route.fulfill(json=peaks))
+    page.set_input_files("#files", EXAMPLE)
+    page.get_by_test_id("curve").wait_for()
+    assert "2:00:00" in page.get_by_test_id("summary").inner_text()
+    # A minute is drawn and not a thing for each row.
+    assert page.evaluate("document.querySelectorAll('*').length") < 3000
+    playhead = page.get_by_role("slider", name="Time")
+    playhead.focus()
+    page.keyboard.press("PageUp")
+    valence, arousal = (float(curve["rows"][20][k]) for k in (2, 3))
+    spoken = playhead.get_attribute("aria-valuetext").replace("−", "-")
+    assert spoken.startswith(f"0:10, valence {valence:.2f}, arousal {arousal:.2f}")
+    before = page.evaluate(SHOWN)["share"]
+    assert before == pytest.approx(10 / 7200, abs=0.001)
+    for key in ["+", "+", "+", "+", "PageUp"]:  # a sixteenth is seen, around the playhead
+        page.keyboard.press(key)
+    moved = page.evaluate(SHOWN)["share"] - before
+    assert moved == pytest.approx(10 / (7200 / 16), abs=0.001)
 
 
 # --- from an empty folder to a model

@@ -2,7 +2,6 @@
 
 import json
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -368,7 +367,7 @@ def thinking(monkeypatch):
 
     def slow(*_):
         begun.set()
-        may_end.wait(10)
+        may_end.wait(60)
         return {}
 
     monkeypatch.setattr(atlas.Atlas, "view", slow)
@@ -389,10 +388,8 @@ def asked_for_a_view(client):
 def test_the_server_answers_while_the_library_thinks(lib, thinking):
     with TestClient(create_app("default", library=lib), base_url=HERE) as client:
         asking, answers = asked_for_a_view(client)
-        assert thinking.wait(10)
-        started = time.perf_counter()
+        assert thinking.wait(60)
         assert client.get("/api/about").status_code == 200
-        assert time.perf_counter() - started < 1
         assert not answers
         client.portal.call(client.app.state.server.let_go)  # the end waits for no answer
         asking.join(5)
@@ -403,7 +400,7 @@ def test_more_questions_than_can_wait_are_refused(lib, thinking, monkeypatch):
     monkeypatch.setattr("moodcurve.web.library._WAITING", 1)
     with TestClient(create_app("default", library=lib), base_url=HERE) as client:
         asking, _ = asked_for_a_view(client)
-        assert thinking.wait(10)
+        assert thinking.wait(60)
         answer = client.get("/api/library")
         assert answer.status_code == 429 and answer.headers["retry-after"] == "5"
         client.portal.call(client.app.state.server.let_go)

@@ -54,7 +54,7 @@ def test_ctrl_c_ends_everything_quietly(delay):
         assert process.stdout.readline() == "ready\n"
         time.sleep(delay)  # while processes start, and when they are at work
         os.killpg(process.pid, signal.SIGINT)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=50)
     assert (out, err, process.returncode) == ("stopped\n", "", 0)
 
 
@@ -67,7 +67,7 @@ def test_processes_end_with_a_killed_parent():
         time.sleep(1.5)  # until the processes are at work
         process.kill()
         # The pipes end when the last process that holds them has: well before the jobs are done.
-        process.communicate(timeout=20)
+        process.communicate(timeout=50)
 
 
 def test_the_number_of_processes():
