@@ -129,6 +129,17 @@ def test_the_same_content_is_not_heard_twice():
     assert sorted(songs.contents[found.songs]) == [0, 1, 2]
 
 
+def test_many_songs_of_one_mood(monkeypatch):
+    """However few are thought of, there are as many as places: so there is a journey."""
+    monkeypatch.setattr(journey, "_NEAR", (4, 30))
+    monkeypatch.setattr(journey, "_JUMPS", 12 * 5**2)
+    songs = random_songs(40, 3)
+    minutes = 12 * np.median(songs.seconds) / 60
+    assert len(set(plan(songs, START, START, minutes).songs)) >= 10
+    with pytest.raises(InputError, match="at most 400 are planned here"):
+        plan(random_songs(1000, 3), START, START, 500 * minutes / 12)
+
+
 def test_what_cannot_be(monkeypatch):
     songs = random_songs(7, 0, artists=3)
     with pytest.raises(InputError, match=r"^48.7067 minutes: all songs together last 25.4; give "):

@@ -509,6 +509,7 @@ def test_two_hours(open_page):
     page.route("**/peaks", lambda route: route.fulfill(json=peaks))
     page.set_input_files("#files", EXAMPLE)
     page.get_by_test_id("curve").wait_for()
+    page.locator("#lane-arousal .u-over").wait_for()
     assert "2:00:00" in page.get_by_test_id("summary").inner_text()
     # A minute is drawn and not a thing for each row.
     assert page.evaluate("document.querySelectorAll('*').length") < 3000

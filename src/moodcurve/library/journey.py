@@ -45,6 +45,8 @@ _LENGTH = 0.1  # a song half or twice as long as usual costs as much as one 0.3 
 _CHOICE = 10  # songs a place, of about the same length, are enough to choose from
 _CORRECTIONS = 3  # of the number of songs at most; one nearly always does
 _NEAR = (100, 400, 800)  # songs a place that are thought of, more where fewer do not do
+_JUMPS = 40 * 800**2  # between them, about so many, that are kept: 8 bytes each
+_MOST = 400  # songs of a journey
 _BEAM = 200  # unfinished journeys kept at each place for a first answer
 _STEPS = 30_000  # of the search
 _ROUNDS, _WORK = 200, 3e8  # of setting prices: at most so many, and so many steps looked at
@@ -116,7 +118,7 @@ def plan(
     *,
     max_jump: float = np.inf,
     no_artist_twice: bool = False,
-    most: float = np.inf,
+    most: int = _MOST,
 ) -> Journey:
     """The best journey from `start` to `end` (valence, arousal) of about so many minutes.
 
@@ -191,7 +193,8 @@ def _journey(
     near, near_costs = _near(songs, places, typical)
     prices = [np.zeros(int(key.max()) + 1) for key in keys]
     best, cost, bound = None, np.inf, 0.0
-    for kept in _NEAR:
+    room = max(count, round((_JUMPS / count) ** 0.5))  # with `count` there is always a journey
+    for kept in sorted({min(kept, room) for kept in _NEAR}):
         layers = _layers(songs, near[:, :kept], near_costs[:, :kept], max_jump)
         found = _search(layers, [key[layers.songs] for key in keys], prices, cost)
         if found.ranks is not None:
@@ -283,15 +286,16 @@ def _near(songs: Songs, places: Array, typical: float) -> tuple[NDArray[np.intp]
 
 
 def _layers(songs: Songs, chosen: NDArray[np.intp], costs: Array, max_jump: float) -> _Layers:
-    apart = songs.ends[chosen[:-1]][:, :, None] - songs.starts[chosen[1:]][:, None]
-    jumps = (apart**2).sum(axis=3)
-    smoothest = np.zeros(chosen.shape[1])
-    for jump in np.sqrt(jumps):
+    places, kept = chosen.shape
+    jumps = np.empty((places - 1, kept, kept))
+    smoothest = np.zeros(kept)
+    for jump, before, after in zip(jumps, chosen, chosen[1:], strict=False):
+        jump[:] = ((songs.ends[before][:, None] - songs.starts[after]) ** 2).sum(axis=2)
         smoothest = np.maximum(smoothest[:, None], jump).min(axis=0)
-    jumps[jumps > max_jump**2] = np.inf
-    everything = chosen.shape[1] == len(songs.seconds)
-    ahead = _ahead(costs, jumps)
-    return _Layers(chosen, costs, jumps, costs, 0.0, ahead, everything, float(smoothest.min()))
+        jump[jump > max_jump**2] = np.inf
+    everything, ahead = kept == len(songs.seconds), _ahead(costs, jumps)
+    smooth = float(np.sqrt(smoothest.min()))
+    return _Layers(chosen, costs, jumps, costs, 0.0, ahead, everything, smooth)
 
 
 def _ahead(costs: Array, jumps: Array) -> Array:
@@ -471,7 +475,10 @@ def _no_way(layers: _Layers, max_jump: float) -> str:
             f"--max-jump {max_jump:g}: no journey is so smooth; the smoothest near this path has "
             f"a jump of {layers.smoothest:.3f}: give more, or more songs"
         )
-    return "no journey keeps all conditions at once; give a larger --max-jump or more songs"
+    return (
+        "no journey keeps all conditions at once; give fewer minutes, a larger --max-jump or more "
+        "songs"
+    )
 
 
 def _codes(column: pa.ChunkedArray) -> NDArray[np.int64]:

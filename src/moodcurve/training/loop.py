@@ -305,6 +305,7 @@ def _update(
         for weight, gradient in zip(weights, gradients, strict=True):
             own_gradient = gradient.contiguous()  # as the fused optimisers take it to be
             weight.grad = own_gradient if weight.grad is None else weight.grad + own_gradient
+        del gradients, gradient, own_gradient  # before there are those of the next pieces
         found.append(([n for n, _ in few], errors.detach()))
     optimiser = members[0][0].progress.optimiser
     optimiser.step()

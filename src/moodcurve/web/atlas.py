@@ -35,7 +35,7 @@ DOTS = 3000  # songs in view up to which each is told
 CELLS = 64  # across and up the view, in which more than those are counted
 LIKE = 20  # songs like one
 CONDITION = 500  # characters
-JOURNEY = 40  # songs of one; planning takes up to 25 MB each
+JOURNEY = 40  # songs of one; planning one of a hundred takes ten seconds
 
 _TOLD = ("title", "artist", "album", "seconds", "valence", "arousal", "mood")
 _KEY = "key"  # a column of the songs in memory: their rows
