@@ -6,10 +6,12 @@ import soundfile
 
 pytest.importorskip("pyarrow", reason="needs moodcurve[library]")
 
-from library_songs import made_up_library, make_songs
+from library_songs import made_up, made_up_library, make_songs, many_songs
 from moodcurve.cli import main
 from moodcurve.library import journey, map
 from moodcurve.library.find import in_folders
+from moodcurve.library.places import Job
+from moodcurve.library.trace import entry_of, failed
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +62,10 @@ def test_scan_then_find(tmp_path, capsys):
         (("find", "/no/where"), "/no/where: not a library; make one with"),
         (("find", "LIB", "--where", "valence >"), "position 10 ('the end'): not understood"),
         (("find", "LIB", "--like", "a", "--sort", "path"), "--like, --sort: songs like another"),
-        (("find", "LIB", "--map", "a.xyz"), "a.xyz: Format 'xyz' is not supported"),
+        (("find", "LIB", "--where", ""), "position 1 ('the end'): not understood"),
+        (("find", "LIB", "--sort", ""), "'': no such column"),
+        (("find", "LIB", "--like", ""), "--like '': not in the library, and no file"),
+        (("find", "LIB", "--map", "a.xyz"), "a.xyz: pictures end in .png, .svg, .pdf; name it so"),
         (("journey", "LIB", "--from", "sad", "--to", "funk", "--minutes", 1), '"funk": no mood'),
         (("journey", "LIB", "--from", "sad", "--to", "sad", "--minutes", 0), "more than 0"),
         (
@@ -70,6 +75,10 @@ def test_scan_then_find(tmp_path, capsys):
         (
             ("journey", "LIB", "--from", "sad", "--to", "sad", "--minutes", 9, "-o", "a.txt"),
             "a.txt: playlists end in",
+        ),
+        (
+            ("journey", "LIB", "--from", "sad\n\ndog", "--to", "sad", "--minutes", 9),
+            '"sad dog": no mood word',
         ),
         (
             ("journey", "LIB", "--from", "sad", "--to", "sad", "--minutes", 9, "--only", "/no"),
@@ -113,7 +122,49 @@ def test_maps(lib, tmp_path, capsys, monkeypatch):
     assert library("find", lib, "--map", tmp_path / "many.png") == 0
     cells = drawn[1].axes[0].collections[0]
     assert cells.get_array().sum() == 200  # each song is counted
+    assert library("find", lib, "--where", 20 * "seconds > 0 and " + "1 < 2", "--map", "a.png") == 0
+    figure = drawn[2]
+    title = figure.axes[0].get_tightbbox()
+    assert figure.bbox.x0 <= title.x0 and title.x1 <= figure.bbox.x1 and title.y1 <= figure.bbox.y1
     capsys.readouterr()
+
+
+def test_what_cannot_be_written_is_said_before_anything_is(lib, tmp_path, capsys):
+    pytest.importorskip("matplotlib", reason="needs moodcurve[plot]")
+    mood = ("--from", "sad", "--to", "happy", "--minutes", 2)
+    for name in ("way.gif", "way"):
+        files = ("-o", tmp_path / "way.m3u8", "--map", tmp_path / name)
+        assert library("journey", lib, *mood, *files) == 2
+        assert "pictures end in .png, .svg, .pdf" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_journey_of_one_song(lib, capsys):
+    assert library("journey", lib, "--from", "sad", "--to", "happy", "--minutes", 0.2) == 0
+    assert "1 song, 0.2 min, at (" in (err := capsys.readouterr().err)
+    assert "too short to lead anywhere; give more minutes" in err
+
+
+def test_each_song_is_one_line(tmp_path, capsys):
+    names = ["a\nb.mp3", "c\x1b[31m.mp3", "back\\nslash.mp3", "not an error.mp3"]
+    entries = [
+        entry_of(made_up(n), Job(f"/music/{name}", 1, "1"), f"own {n}", "made-up", {})
+        for n, name in enumerate(names)
+    ]
+    entries.append(failed(Job("/music/bad.mp3", 1, "1"), "made-up", "no sound"))
+    many_songs(tmp_path / "lib", 1, *entries)
+    places = ["file:///music/a%0Ab.mp3", "/music/back\\nslash.mp3"]
+    places += ["file:///music/c%1B%5B31m.mp3", "/music/not an error.mp3"]
+    assert library("find", tmp_path / "lib", "--where", '"music" in path and path != "error"') == 0
+    lines = [line.split("\t")[0] for line in capsys.readouterr().out.splitlines()]
+    assert [line for line in lines if "/song 0" not in line] == places
+    assert library("find", tmp_path / "lib", "--where", "error is not None") == 0
+    assert capsys.readouterr().out == "/music/bad.mp3\tno sound\n"
+    moods = ("--from", "sad,\ncalm", "--to", "happy", "--minutes", 1)
+    assert library("journey", tmp_path / "lib", *moods, "-o", tmp_path / "a.m3u8") == 0
+    lines = (tmp_path / "a.m3u8").read_text().splitlines()
+    assert lines[1] == "#PLAYLIST:From sad, calm to happy"
+    assert all(line.startswith(("#", "/music/", "file:///music/")) for line in lines)
 
 
 def test_what_is_missing_is_said(lib, capsys, monkeypatch):

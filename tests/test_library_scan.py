@@ -19,6 +19,7 @@ from library_songs import content_of, make_songs, quick
 from moodcurve import File2Curve, InputError
 from moodcurve.audio import SAMPLE_RATE
 from moodcurve.library import store, trace
+from moodcurve.library.find import in_folders
 from moodcurve.library.scan import scan
 from moodcurve.library.store import CURVES, POINTS, SCHEMA, SONGS, part_names, read_songs
 
@@ -215,6 +216,55 @@ def test_songs_by_url(music, lib, tmp_path):
         scan(["nosuch://songs"], lib, jobs=1)
 
 
+def test_each_archive_is_a_folder_of_its_own(music, lib, tmp_path, monkeypatch):
+    archives = [tmp_path / "one.zip", tmp_path / "two.zip"]
+    for number, path in enumerate(archives):
+        with zipfile.ZipFile(path, "w") as archive:
+            for song in sorted(music.iterdir())[2 * number :][:2]:
+                archive.write(song, song.name)
+    monkeypatch.chdir(tmp_path)
+    assert scan(["zip://::one.zip"], lib, jobs=1).traced == 2
+    assert scan([f"zip://::{archives[1]}"], lib, jobs=1)[:6] == (2, 0, 0, 0, 0, 0)
+    places = [f"zip://song{n:03d}.wav::{archives[n // 2]}" for n in range(4)]
+    assert sorted(rows(lib)) == places
+    for only, found in (("zip://::two.zip", places[2:]), ("zip://", places)):
+        songs = in_folders(lib, [only], ["path"])
+        assert sorted(songs["path"].to_pylist()) == found
+    monkeypatch.chdir(music)  # it is known from anywhere
+    assert scan([f"zip://::{archives[0]}"], lib, jobs=1)[:3] == (0, 0, 2)
+    with zipfile.ZipFile(archives[0], "w") as archive:
+        archive.write(music / "song000.wav", "song000.wav")
+    assert scan(["zip://::../one.zip"], lib, jobs=1).gone == 1
+    assert len(rows(lib)) == 3
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_a_pipe_is_not_waited_for(music, lib):
+    os.mkfifo(music / "pipe.wav")
+    tally = quickly(music, lib=lib)
+    assert tally.traced == 4
+    assert [str(problem) for problem in tally.problems] == [
+        f"{music / 'pipe.wav'}: no file with a song in it; leave it out"
+    ]
+
+
+@pytest.mark.parametrize("text", ["", "\n \n# none\n"])
+def test_a_list_of_nothing(lib, tmp_path, text):
+    (tmp_path / "list.txt").write_text(text)
+    with pytest.raises(InputError, match=r"list.txt: no song in this list; give a place a line$"):
+        quickly(tmp_path / "list.txt", lib=lib)
+
+
+def test_lists_as_others_write_them(music, lib, tmp_path):
+    odd = music / "a\u2028b.wav"
+    (music / "song001.wav").rename(odd)
+    text = f"\ufeffmusic/song000.wav\r\n\r\n#EXTINF:1,x\r\nmusic/{odd.name}"
+    (tmp_path / "list.m3u8").write_bytes(text.encode())
+    tally = quickly(tmp_path / "list.m3u8", lib=lib)
+    assert not tally.problems
+    assert set(rows(lib)) == {str(music / "song000.wav"), str(odd)}
+
+
 def test_a_name_that_is_no_unicode(tmp_path, lib):
     folder = tmp_path / "music"
     (path,) = make_songs(folder, 1)
@@ -226,6 +276,11 @@ def test_a_name_that_is_no_unicode(tmp_path, lib):
     ((name, row),) = rows(lib).items()
     assert name == f"file://{folder}/caf%E9.wav" and row["error"] is None
     assert scan([str(folder)], lib, jobs=1)[:3] == (0, 0, 1)
+    assert in_folders(lib, [str(folder)], ["path"]).num_rows == 1
+    (folder / os.fsdecode(b"caf\xe9.wav")).unlink()
+    (path,) = make_songs(folder, 1)
+    assert scan([str(folder)], lib, jobs=1).moved == 1
+    assert list(rows(lib)) == [str(path)]
 
 
 def test_small_parts_are_joined(tmp_path, lib, monkeypatch):

@@ -37,9 +37,9 @@ def test_other_endings(tmp_path, ending):
     assert (tmp_path / f"x.{ending}").read_bytes().startswith(start)
 
 
-@pytest.mark.parametrize("name", ["x.mp3", "x", "x."])
+@pytest.mark.parametrize("name", ["x.mp3", "x", "x.", "x.gif"])
 def test_an_unknown_ending(tmp_path, name):
-    with pytest.raises(InputError, match=rf"{name}: .*supported formats: .*png"):
+    with pytest.raises(InputError, match=rf"{name}: pictures end in .png, .svg, .pdf"):
         curve().plot(tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 # Blue and vermilion of Okabe & Ito's palette: told apart by the colour-blind as well.
 _VALENCE, _AROUSAL = "#0072B2", "#D55E00"
+ENDINGS = (".png", ".svg", ".pdf")
 _PIECES = 20  # between dotted lines, at most: more of them would hide the curve of a long recording
 _CORNERS = (
     (0.96, 0.96, "right", "top", "joyful, excited"),
@@ -56,17 +57,21 @@ def write_picture(curve: Curve, path: Path) -> Any:
     return figure
 
 
+def check_picture(path: Path) -> None:
+    """Raise InputError for a file that is named as no picture is, or without matplotlib."""
+    check_matplotlib()
+    if path.suffix.lower() not in ENDINGS:
+        raise InputError(f"{path}: pictures end in {', '.join(ENDINGS)}; name it so")
+
+
 def save_figure(figure: Any, path: Path, made_by: str) -> None:
     """Write a figure to a file of the kind its name says. Raises InputError where that fails."""
-    kind = path.suffix.removeprefix(".") or "none"
+    check_picture(path)
+    kind = path.suffix.lower().removeprefix(".")
     metadata = {"Subject" if kind == "pdf" else "Description": made_by}
-    with replacing(path) as part:
-        try:
-            with warnings.catch_warnings():
-                warnings.filterwarnings("ignore", "Glyph .* missing")  # in a song's name: a box
-                figure.savefig(part, format=kind, metadata=metadata)
-        except ValueError as error:  # an unknown ending
-            raise InputError(f"{path}: {error}") from None
+    with replacing(path) as part, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing")  # in a song's name: a box
+        figure.savefig(part, format=kind, metadata=metadata)
 
 
 def _over_time(axes: Any, curve: Curve) -> None:

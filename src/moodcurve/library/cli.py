@@ -111,14 +111,17 @@ def _scan(options: argparse.Namespace) -> int:
 
 def _find(options: argparse.Namespace) -> int:
     _needs("pyarrow")
+    from moodcurve.export.picture import check_picture
     from moodcurve.library.find import find, like
     from moodcurve.library.map import write_map
 
-    if options.like and options.sort:
+    if options.like is not None and options.sort is not None:
         raise InputError("--like, --sort: songs like another come nearest first; leave one out")
     library, where = options.library, options.where
     columns = [*_SHOWN, *(_MADE_BY if options.map else [])]
-    if options.like:
+    if options.map:
+        check_picture(options.map)
+    if options.like is not None:
         songs = like(library, options.like, where, _NEAREST, columns)
     else:
         songs = find(library, where, options.sort, [*columns, "error"])
@@ -141,6 +144,7 @@ def _journey(options: argparse.Namespace) -> int:
     _needs("pyarrow")
     import numpy as np
 
+    from moodcurve.export.picture import check_picture
     from moodcurve.library import journey
     from moodcurve.library.find import in_folders
     from moodcurve.library.map import credit, write_map
@@ -149,10 +153,13 @@ def _journey(options: argparse.Namespace) -> int:
 
     if options.output:
         check_ending(options.output)
+    if options.map:
+        check_picture(options.map)
     table = in_folders(options.library, options.only, [*journey.COLUMNS, *_SHOWN, *_MADE_BY])
     songs = journey.songs_of(table)
     reach = journey.reach(songs)
-    start, end = (place(mood, reach) for mood in (options.start, options.end))
+    moods = [" ".join(mood.split()) for mood in (options.start, options.end)]
+    start, end = (place(mood, reach) for mood in moods)
     found = journey.plan(
         songs,
         start,
@@ -162,7 +169,7 @@ def _journey(options: argparse.Namespace) -> int:
         no_artist_twice=options.no_artist_twice,
     )
     chosen = table.take(found.songs)
-    title = f"From {options.start} to {options.end}"
+    title = f"From {moods[0]} to {moods[1]}"
     told = journey.describe(found, songs)
     if options.output:
         write_playlist(chosen.to_pylist(), options.output, title, [told, credit(chosen)])
@@ -181,9 +188,11 @@ _MADE_BY = ["model", "licence"]
 
 def _print(songs: pa.Table) -> None:
     """Print songs, one a line; of one that could not be traced the reason."""
+    from moodcurve.library.playlist import in_a_line
+
     told = [*_SHOWN, *(["error"] if "error" in songs.column_names else [])]
     for row in songs.select(told).to_pylist():
-        path = row["path"].replace("\n", "\\n").replace("\t", "\\t")
+        path = in_a_line(row["path"])
         if row.get("error") is not None:
             print(f"{path}\t{row['error']}")
         else:

@@ -15,9 +15,9 @@ import pyarrow.compute as pc
 from moodcurve.errors import InputError
 from moodcurve.library import like as likeness
 from moodcurve.library.index import open_index, songs_at
-from moodcurve.library.places import Job, folder_of, local, name_of
+from moodcurve.library.places import Folder, Job, folder_of, local, name_of
 from moodcurve.library.store import SONGS, holding, read_songs
-from moodcurve.library.where import column, parse
+from moodcurve.library.where import column, named, parse
 
 if TYPE_CHECKING:
     from moodcurve.curve import Curve
@@ -35,11 +35,11 @@ def find(
     `error`. `sort` is a column, or "COLUMN desc" for the largest first; songs without a value come
     last. Raises InputError for what is not understood.
     """
-    condition = parse(where) if where else None
-    if where is None or "error" not in where:
+    condition = None if where is None else parse(where)
+    if where is None or "error" not in named(where):
         traced = pc.field("error").is_null()
         condition = traced if condition is None else condition & traced
-    by, _, order = (sort or "path").partition(" ")
+    by, _, order = ("path" if sort is None else sort).partition(" ")
     column(by)
     if order.strip() not in ("", "asc", "desc"):
         raise InputError(f'--sort "{sort}": give a column, or "{by} desc" for the largest first')
@@ -56,7 +56,7 @@ def like(
     `song` is the place of one in the library, or a file that is traced for this. Raises InputError
     where it is neither.
     """
-    condition = parse(where) if where else None
+    condition = None if where is None else parse(where)
     path = local(song)
     index = open_index(folder)
     left_out = itself = index.at(name_of(path) if path else song)
@@ -75,12 +75,18 @@ def in_folders(folder: Path, only: Sequence[str], columns: list[str]) -> pa.Tabl
     """The songs that could be traced, of some folders or, if none is named, of all."""
     traced = pc.field("error").is_null()
     if only:
-        inside = [pc.starts_with(pc.field("path"), folder_of(place)) for place in only]
-        traced = traced & reduce(or_, inside)
+        traced = traced & reduce(or_, [_inside(folder_of(place)) for place in only])
     songs = read_songs(folder, list(dict.fromkeys(columns)), traced)
     if not songs.num_rows:
         raise InputError(f"{folder}: no songs {'in ' + ', '.join(only) if only else 'in it'}")
     return songs
+
+
+def _inside(folder: Folder) -> pc.Expression:
+    """Whether a song is in a folder, of the table of songs."""
+    place = pc.field("path")
+    begins = reduce(or_, [pc.starts_with(place, text) for text in folder.beginnings])
+    return begins & pc.ends_with(place, folder.ending)
 
 
 def _shape(folder: Path, song: str) -> likeness.Shapes:
@@ -88,8 +94,10 @@ def _shape(folder: Path, song: str) -> likeness.Shapes:
     from moodcurve.library import trace
 
     path = local(song)
-    if path is None or not path.exists():
-        raise InputError(f"{song}: not in the library, and no file; give the path of a song")
+    if path is None or not path.is_file():
+        raise InputError(
+            f"--like {song or repr(song)}: not in the library, and no file; give the path of a song"
+        )
     row = trace.entry_of(_curve(folder, path), Job(song, 0, ""), "", "", {}).row
     return likeness.shapes(pa.Table.from_pylist([row], SONGS))
 

@@ -209,7 +209,13 @@ def _journey(
 
 def describe(journey: Journey, songs: Songs) -> str:
     """A journey in a line: how long, how smooth, and how near it is to the best there is."""
-    seconds = songs.seconds[journey.songs].sum()
+    minutes = songs.seconds[journey.songs].sum() / 60
+    if len(journey.songs) == 1:
+        valence, arousal = songs.means[journey.songs[0]]
+        return (
+            f"1 song, {minutes:.1f} min, at ({valence:+z.2f}, {arousal:+z.2f}): too short to lead "
+            "anywhere; give more minutes"
+        )
     apart = np.hypot(*(songs.ends[journey.songs[:-1]] - songs.starts[journey.songs[1:]]).T)
     largest = f", largest jump {apart.max():.2f}" if len(apart) else ""
     (valence, arousal), (to_valence, to_arousal) = journey.places[0], journey.places[-1]
@@ -218,7 +224,7 @@ def describe(journey: Journey, songs: Songs) -> str:
         share = 100 * (journey.cost / max(journey.bound, 1e-12) - 1)
         best = f"at most {share:{'.0f' if share > 10 else '.2g'}} % dearer than the best"
     return (
-        f"{len(journey.songs)} songs, {seconds / 60:.1f} min, from "
+        f"{len(journey.songs)} songs, {minutes:.1f} min, from "
         f"({valence:+z.2f}, {arousal:+z.2f}) to ({to_valence:+z.2f}, {to_arousal:+z.2f})"
         f"{largest}; {best}"
     )

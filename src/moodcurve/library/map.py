@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from moodcurve.export.picture import check_matplotlib, frame_plane, save_figure
 from moodcurve.library.journey import Journey
 
 _DOTS = 3000  # songs up to which each is a dot; beyond that they are counted
+_TITLE = 80  # characters of a line
 _PATH, _SONG = "#0072B2", "#D55E00"  # of Okabe & Ito's palette
 
 
@@ -50,7 +52,8 @@ def write_map(songs: pa.Table, path: Path, about: str, journey: Journey | None =
     _halo(axes.texts)
     if journey:
         _travel(axes, songs, journey)
-    axes.set_title(about, loc="left", fontsize=10, parse_math=False)
+    title = "\n".join(wrap(about, _TITLE, max_lines=3, placeholder=" ..."))
+    axes.set_title(title, loc="left", fontsize=10, parse_math=False)
     save_figure(figure, path, credit(songs))
     return figure
 

@@ -7,6 +7,7 @@ the name's bytes escaped.
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -38,6 +39,17 @@ class Job(NamedTuple):
         return self.path
 
 
+class Folder(NamedTuple):
+    """How the places of all songs in a folder begin, one of these, and end."""
+
+    beginnings: tuple[str, ...]
+    ending: str = ""
+
+    def has(self, place: str) -> bool:
+        """Whether a place is in it."""
+        return place.startswith(self.beginnings) and place.endswith(self.ending)
+
+
 @dataclass
 class Listing:
     """What was found in some sources.
@@ -45,14 +57,15 @@ class Listing:
     Attributes:
         songs: by place.
         looked: folders that were looked through to the end; a song that was there is gone.
-        unread: folders within those that could not be looked into: nothing is known of their songs.
+        unread: files, and folders, within those that could not be looked into: nothing is known of
+            their songs.
         missing: single files that are not there.
         problems: an error for each source, or part of it, that gave nothing.
     """
 
     songs: dict[str, Job] = field(default_factory=dict)
-    looked: list[str] = field(default_factory=list)
-    unread: list[str] = field(default_factory=list)
+    looked: list[Folder] = field(default_factory=list)
+    unread: list[Folder] = field(default_factory=list)
     missing: set[str] = field(default_factory=set)
     problems: list[InputError] = field(default_factory=list)
 
@@ -60,8 +73,8 @@ class Listing:
         """Whether a song that was known is no longer where it was."""
         if place in self.songs:
             return False
-        inside = any(place.startswith(folder) for folder in self.looked)
-        hidden = any(place.startswith(folder) for folder in self.unread)
+        inside = any(folder.has(place) for folder in self.looked)
+        hidden = any(folder.has(place) for folder in self.unread)
         return place in self.missing or (inside and not hidden)
 
 
@@ -93,14 +106,29 @@ def name_of(path: Path) -> str:
     try:
         name.encode()
     except UnicodeEncodeError:
-        return f"file://{quote(os.fsencode(name))}"
+        return _escaped(name)
     return name
 
 
-def folder_of(path: str) -> str:
-    """What the places of all songs in a folder begin with."""
-    place = path if local(path) is None else name_of(local(path) or Path())
-    return place.rstrip("/") + "/"
+def folder_of(path: str) -> Folder:
+    """The folder of a path or URL."""
+    folder = local(path)
+    if folder is None:
+        inner, chained, archive = _absolute(path).partition("::")
+        inner = inner if inner.endswith("://") else inner.rstrip("/") + "/"
+        return Folder((inner,), chained + archive)
+    name = os.path.abspath(folder).rstrip("/") + "/"  # noqa: PTH100 (links keep their names)
+    return Folder((name, _escaped(name)))  # some names in it may be no Unicode
+
+
+def _escaped(name: str) -> str:
+    return f"file://{quote(os.fsencode(name))}"
+
+
+def _absolute(url: str) -> str:
+    """A URL whose archive, if it is in one (zip://::songs.zip), does not depend on where one is."""
+    *inner, archive = url.split("::")
+    return "::".join([*inner, archive if "://" in archive else name_of(Path(archive))])
 
 
 @contextmanager
@@ -117,13 +145,16 @@ def open_url(url: str) -> Iterator[IO[bytes]]:
 
 def _add_list(found: Listing, path: Path) -> None:
     try:
-        lines = path.read_text(encoding="utf-8", errors="surrogateescape").splitlines()
+        text = path.read_text(encoding="utf-8-sig", errors="surrogateescape")
     except OSError as error:
         found.problems.append(InputError(f"{path}: cannot be read ({error.strerror})"))
         return
-    for line in map(str.strip, lines):
-        if line and not line.startswith("#"):
-            _add(found, line if "://" in line else str(path.parent / line))
+    lines = [line.strip() for line in text.split("\n")]  # names have other breaks in them
+    entries = [line for line in lines if line and not line.startswith("#")]
+    for entry in entries:
+        _add(found, entry if "://" in entry else str(path.parent / entry))
+    if not entries:
+        found.problems.append(InputError(f"{path}: no song in this list; give a place a line"))
 
 
 def _add(found: Listing, source: str) -> None:
@@ -142,6 +173,9 @@ def _add(found: Listing, source: str) -> None:
 
 def _add_file(found: Listing, path: Path) -> None:
     status = path.stat()
+    if not stat.S_ISREG(status.st_mode):  # whoever opened a pipe would wait for ever
+        found.problems.append(InputError(f"{path}: no file with a song in it; leave it out"))
+        return
     name = name_of(path)
     found.songs[name] = Job(name, status.st_size, str(status.st_mtime_ns))
 
@@ -161,7 +195,7 @@ def _add_folder(found: Listing, top: Path) -> None:
             try:
                 _add_file(found, path)
             except OSError as error:  # gone since, a link to nothing, or a folder without its x
-                found.unread.append(name_of(path))
+                found.unread.append(Folder((name_of(path),)))
                 found.problems.append(InputError(f"{path}: {error.strerror}"))
     if not count:
         kinds = " ".join(EXTENSIONS)
@@ -171,6 +205,7 @@ def _add_folder(found: Listing, top: Path) -> None:
 
 
 def _add_url(found: Listing, url: str) -> None:
+    url = _absolute(url)
     try:
         import fsspec
 
@@ -192,7 +227,7 @@ def _add_url(found: Listing, url: str) -> None:
         times = [str(infos[name][key]) for key in _TIMES if infos[name].get(key)]
         found.songs[place] = Job(place, infos[name].get("size") or 0, times[0] if times else "")
     if songs and folder:
-        found.looked.append(folder_of(system.unstrip_protocol(root)))
+        found.looked.append(folder_of(f"{system.unstrip_protocol(root)}{chain}"))
     elif not songs:
         found.problems.append(InputError(f"{url}: no song in this folder"))
 

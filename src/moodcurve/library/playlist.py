@@ -38,15 +38,11 @@ def write_playlist(
 
 def m3u8(songs: Sequence[dict[str, Any]], title: str, about: Sequence[str]) -> str:
     """The text of an M3U8; arguments as of `write_playlist`."""
-    lines = ["#EXTM3U", f"#PLAYLIST:{title}", *(f"# {line}" for line in about)]
+    lines = ["#EXTM3U", f"#PLAYLIST:{' '.join(title.split())}", *(f"# {line}" for line in about)]
     for song in songs:
         names = [song["artist"], song["title"] or Path(song["path"]).stem]
         name = " - ".join(" ".join(name.split()) for name in names if name)
-        path = song["path"]
-        lines += [
-            f"#EXTINF:{song['seconds']:.0f},{name}",
-            path if path.isprintable() else _uri(path),
-        ]
+        lines += [f"#EXTINF:{song['seconds']:.0f},{name}", in_a_line(song["path"])]
     return "\n".join(lines) + "\n"
 
 
@@ -62,6 +58,11 @@ def _jspf(songs: Sequence[dict[str, Any]], title: str, about: Sequence[str]) -> 
     ]
     playlist = {"title": title, "annotation": "\n".join(about), "track": tracks}
     return json.dumps({"playlist": playlist}, indent=2, ensure_ascii=False) + "\n"
+
+
+def in_a_line(place: str) -> str:
+    """A place as it is or, where it has characters that cannot be printed, as a URI."""
+    return place if place.isprintable() else _uri(place)
 
 
 def _uri(place: str) -> str:

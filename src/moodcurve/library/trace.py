@@ -60,10 +60,12 @@ def trace_isolated(job: Job, model: str, tracer: Tracer, patience: float = PATIE
         except InputError as error:
             return failed(job, name, str(error).removeprefix(f"{job.path}: "))
         except Hung as error:
-            return failed(job, name, f"{error}; convert the song", content_of(job))
+            content = _content(isolated, job, patience)
+            return failed(job, name, f"{error}; convert the song", content)
         except Crashed as error:
             if not left:  # SIGKILL comes from outside: it may go well another day
-                content = None if error.how == "SIGKILL" else content_of(job)
+                killed = error.how == "SIGKILL"
+                content = None if killed else _content(isolated, job, patience)
                 reason = f"{error}, {TRIES} times; convert the song"
                 return failed(job, name, reason, content)
         except Changed as error:
@@ -72,6 +74,15 @@ def trace_isolated(job: Job, model: str, tracer: Tracer, patience: float = PATIE
         except Exception as error:  # a bug, or no memory: this song fails, not the scan
             return failed(job, name, f"{type(error).__name__}: {error}")
     raise AssertionError("each try ends")
+
+
+def _content(isolated: Isolated, job: Job, patience: float) -> str | None:
+    """The hash of a song that failed; None where reading it hangs or crashes as well."""
+    try:
+        content: str | None = isolated.call(content_of, job, patience)
+    except (Hung, Crashed):
+        return None
+    return content
 
 
 def end_isolated() -> None:
@@ -167,11 +178,11 @@ def sha256(path: Path, alive: Alive = lambda: None) -> str:
     return digest.hexdigest()
 
 
-def content_of(job: Job) -> str | None:
+def content_of(job: Job, alive: Alive = lambda: None) -> str | None:
     """The hash of a file of this machine; None for others, and where it cannot be read."""
     path = local(job.path)
     try:
-        return sha256(path) if path else None
+        return sha256(path, alive) if path else None
     except InputError:
         return None  # whoever traces it will say so
 

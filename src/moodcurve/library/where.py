@@ -28,10 +28,10 @@ _COMPARISONS: dict[type, Callable[[Any, Any], Any]] = {
     ast.NotEq: operator.ne,
 }
 _ARITHMETIC: dict[type, Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
+    ast.Add: pc.add,  # in floats, where nothing is too large
+    ast.Sub: pc.subtract,
+    ast.Mult: pc.multiply,
+    ast.Div: pc.divide,
 }
 _EXAMPLE = 'valence > 0.3 and (arousal < -0.2 or artist == "Nina")'
 
@@ -49,10 +49,10 @@ def parse(text: str) -> pc.Expression:
 
     There are and, or, not, comparisons (also chained, also `is None`), + - * /, numbers, texts in
     quotes, True and False, and `in`: "love" in title, genre in ("Jazz", "Soul"). A comparison with
-    a value that a song does not have holds for no song. Raises InputError with the position of what
-    is wrong.
+    a value that a song does not have, or that is divided by 0, holds for no song. Raises InputError
+    with the position of what is wrong.
     """
-    text = text.strip().replace("\n", " ")
+    text = _line(text)
     try:
         expression, kind = _expression(ast.parse(text, mode="eval").body)
         if kind != "condition":
@@ -70,14 +70,24 @@ def parse(text: str) -> pc.Expression:
     return expression
 
 
+def named(text: str) -> set[str]:
+    """The columns that a condition which can be parsed speaks of."""
+    nodes = ast.walk(ast.parse(_line(text), mode="eval"))
+    return {node.id for node in nodes if isinstance(node, ast.Name)}
+
+
 def column(name: str) -> str:
     """The kind of a column: number, text or truth. Raises InputError where there is none."""
     if name not in COLUMNS:
-        raise InputError(f"{name}: no such column; there are: {', '.join(COLUMNS)}")
+        raise InputError(f"{name or repr(name)}: no such column; there are: {', '.join(COLUMNS)}")
     kind = SONGS.field(name).type
     if pa.types.is_boolean(kind):
         return "truth"
     return "text" if pa.types.is_string(kind) else "number"
+
+
+def _line(text: str) -> str:
+    return text.strip().replace("\n", " ")
 
 
 def _expression(node: ast.AST) -> tuple[Any, str]:
@@ -93,7 +103,7 @@ def _expression(node: ast.AST) -> tuple[Any, str]:
         case ast.UnaryOp(ast.Not(), part):
             return ~_condition(part), "condition"
         case ast.UnaryOp(ast.USub(), part):
-            return pc.scalar(0) - _number(part), "number"
+            return pc.negate(_number(part)), "number"
         case ast.BinOp(left, op, right) if type(op) in _ARITHMETIC:
             return _ARITHMETIC[type(op)](_number(left), _number(right)), "number"
         case ast.Compare(first, ops, others):
@@ -121,18 +131,27 @@ def _expression(node: ast.AST) -> tuple[Any, str]:
 def _comparison(left: ast.AST, op: ast.cmpop, right: ast.AST) -> Any:
     nothing = isinstance(right, ast.Constant) and right.value is None
     if nothing and isinstance(op, ast.Is | ast.Eq):
-        return _expression(left)[0].is_null()
+        return _operand(left)[0].is_null()
     if nothing and isinstance(op, ast.IsNot | ast.NotEq):
-        return _expression(left)[0].is_valid()
+        return _operand(left)[0].is_valid()
     if isinstance(op, ast.In | ast.NotIn):
         found = _membership(left, right)
         return found if isinstance(op, ast.In) else ~found
     if type(op) not in _COMPARISONS:
         raise _At(right, "`is` goes with None only; compare with ==")
-    (one, kind), (other, its_kind) = _expression(left), _expression(right)
+    (one, kind), (other, its_kind) = _operand(left), _operand(right)
     if kind != its_kind:
         raise _At(right, f"a {its_kind} is compared with a {kind}")
     return _COMPARISONS[type(op)](one, other)
+
+
+def _operand(node: ast.AST) -> tuple[Any, str]:
+    """What is compared; what has been calculated and is no number is no value."""
+    expression, kind = _expression(node)
+    if isinstance(node, ast.BinOp):
+        none = pa.scalar(None, pa.float64())
+        expression = pc.if_else(pc.is_finite(expression), expression, none)
+    return expression, kind
 
 
 def _membership(left: ast.AST, right: ast.AST) -> Any:
@@ -160,7 +179,7 @@ def _number(node: ast.AST) -> Any:
     expression, kind = _expression(node)
     if kind != "number":
         raise _At(node, f"a {kind}, where a number is needed")
-    return expression
+    return expression.cast(pa.float64(), safe=False)
 
 
 def _error(text: str, at: int, reason: str) -> InputError:
