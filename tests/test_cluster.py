@@ -272,7 +272,7 @@ def test_an_existing_cluster(tmp_path, monkeypatch):
                 list(results)
             with pytest.raises(Unfinished, match="has gone away"):
                 list(distribute(squared, range(4)))
-        assert time.perf_counter() - start < 30
+        assert time.perf_counter() - start < 60
 
 
 def test_a_cluster_without_the_program(tmp_path, monkeypatch):
