@@ -1,3 +1,6 @@
+import errno
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -8,6 +11,7 @@ from moodcurve.audio import SAMPLE_RATE, read
 from moodcurve.corpora import rows as corpus_rows
 from moodcurve.corpora.folder import Song, read_corpus
 from moodcurve.corpora.rows import labelled_rows
+from moodcurve.errors import Unfinished
 from moodcurve.export.csv import write_features
 from moodcurve.rows import all_rows_of
 
@@ -36,6 +40,17 @@ def corpus(folder, songs, static="", dynamic=""):
     if dynamic:
         (folder / "dynamic.csv").write_text(DYNAMIC + dynamic)
     return read_corpus(folder).songs
+
+
+def test_a_full_disk_is_said_once(tmp_path, here, monkeypatch):
+    songs = corpus(tmp_path / "mine", {"a.wav": 1, "b.wav": 1}, static="a,0,0\nb,0,0\n")
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(Unfinished, match=r"^\S+ cannot be written \(No space left .*; make room$"):
+        labelled_rows(songs)
 
 
 def test_labels_are_joined_by_time(tmp_path, here):

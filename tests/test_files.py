@@ -56,6 +56,15 @@ def test_a_full_disk_is_an_input_error(tmp_path):
     assert names(tmp_path) == []
 
 
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes")
+def test_what_is_no_file_stays(tmp_path):
+    """As /dev/null would be, which root may replace."""
+    os.mkfifo(tmp_path / "pipe.txt")
+    with pytest.raises(InputError, match="a device or pipe"), replacing(tmp_path / "pipe.txt"):
+        pass
+    assert (tmp_path / "pipe.txt").is_fifo() and names(tmp_path) == ["pipe.txt"]
+
+
 def test_two_writers_of_one_file_do_not_meet(tmp_path):
     path = tmp_path / "x.txt"
     with replacing(path) as one:

@@ -18,6 +18,7 @@ pytest.importorskip("pyarrow", reason="needs moodcurve[library]")
 import library_songs
 from library_songs import content_of, hostile, make_songs, quick, replaced_once, restless
 from moodcurve import InputError
+from moodcurve.library import store
 from moodcurve.library.find import find
 from moodcurve.library.scan import scan
 from moodcurve.library.store import locked, part_names, read_songs
@@ -179,6 +180,45 @@ def test_permission_lost():
         ]
         assert (tally.failed, tally.gone, tally.unchanged) == (0, 0, 2)
         assert str(hidden) in read_songs(lib)["path"].to_pylist()  # not seen is not gone
+        with as_nobody():  # as a source of its own, too
+            tally = scan([str(hidden), str(songs[1])], lib, jobs=1, tracer=quick)
+        assert (tally.gone, tally.unchanged) == (0, 1)
+        assert [str(problem) for problem in tally.problems] == [
+            f"{hidden}: Permission denied; check its rights"
+        ]
+        before = {path: path.read_bytes() for path in (lib / "songs").iterdir()}
+        (lib / "songs").chmod(0o300)  # what cannot be listed is not empty
+        new = make_songs(top / "more", 1)
+        with as_nobody():
+            for read in (lambda: read_songs(lib), lambda: quickly(new[0].parent, lib)):
+                with pytest.raises(InputError, match=r"cannot be read .* check its rights$"):
+                    read()
+        assert {path: path.read_bytes() for path in (lib / "songs").iterdir()} == before
+
+
+def test_a_scan_that_rewrites_parts_disturbs_no_reader(music, tmp_path, monkeypatch):
+    """Each time a part has been listed it is gone before it is read, four times over."""
+    lib = tmp_path / "lib"
+    quickly(music, lib)
+    expected = read_songs(lib).to_pylist()
+    listed, parts = [], store.part_names
+
+    def rewritten(folder):
+        names = parts(folder)
+        listed.append(names)
+        if len(listed) < 5:
+            for name in names:
+                number = f"part-{len(listed) + 1:06d}.parquet"
+                for table in ("songs", "curves"):
+                    (folder / table / name).rename(folder / table / number)
+        return names
+
+    monkeypatch.setattr(store, "part_names", rewritten)
+    assert read_songs(lib).to_pylist() == expected
+    assert len(listed) == 5
+    monkeypatch.setattr(store, "part_names", lambda folder: ["part-000099.parquet"])
+    with pytest.raises(InputError, match="a part cannot be read"):
+        read_songs(lib)
 
 
 @contextmanager

@@ -248,6 +248,21 @@ def test_a_pipe_is_not_waited_for(music, lib):
     ]
 
 
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        ("x" * 300 + ".wav", "File name too long; check the path"),
+        ("a\0b.wav", "embedded null byte; check the path"),
+    ],
+)
+def test_a_bad_line_does_not_stop_the_others(music, lib, tmp_path, line, problem):
+    (tmp_path / "list.txt").write_text(f"{line}\nmusic/song000.wav\n")
+    tally = quickly(tmp_path / "list.txt", lib=lib)
+    assert tally.traced == 1
+    (said,) = map(str, tally.problems)
+    assert said.endswith(problem) and said.isprintable()
+
+
 @pytest.mark.parametrize("text", ["", "\n \n# none\n"])
 def test_a_list_of_nothing(lib, tmp_path, text):
     (tmp_path / "list.txt").write_text(text)

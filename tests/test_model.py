@@ -287,10 +287,12 @@ def test_a_model_that_cannot_be_rescued(model, tmp_path, monkeypatch):
     def fail(*_):
         raise FULL
 
+    (tmp_path / "temporary").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     monkeypatch.setattr(Path, "write_bytes", fail)
     with pytest.raises(Unfinished, match=r"make room; nor is there room among .* train it again$"):
         save_or_rescue(model, tmp_path / "mine")
-    assert names(tmp_path) == []
+    assert names(tmp_path) == ["temporary"] and names(tmp_path / "temporary") == []
 
 
 @pytest.fixture

@@ -194,10 +194,15 @@ def test_the_keys_find_a_song(open_page, table):  # noqa: F811
     page.keyboard.press("0")
     told(page, "4,001 songs")
     page.get_by_role("button", name="Pick the start on the map").press("Enter")
-    for key in ("ArrowLeft", "+", "Enter"):  # the cross stands in the middle; the map ends there
+    for key in ("ArrowLeft", "+", "Enter"):  # the cross stands in the middle
         page.keyboard.press(key)
     assert page.evaluate("document.activeElement.id") == "journey-from"
-    assert page.locator("#journey-from").input_value() == "0.00,0.00"
+    assert page.locator("#journey-from").input_value() == "-0.22,0.00"
+    page.get_by_role("button", name="Pick the start on the map").press("Enter")
+    for key in ("0", *9 * ["ArrowRight"], "Enter"):  # to the edge, where the map ends
+        page.keyboard.press(key)
+    assert page.locator("#journey-from").input_value() == "1.00,0.00"
+    page.get_by_role("button", name="Whole map").press("Enter")
     only(page, "0 < valence < 0.05")
     told(page, "where ")
     page.get_by_role("button", name="List the songs in view").press("Enter")
@@ -206,6 +211,20 @@ def test_the_keys_find_a_song(open_page, table):  # noqa: F811
     assert page.evaluate("document.activeElement.parentElement.matches(':nth-child(2)')")
     page.locator("#listed-songs").dispatch_event("keydown", {"key": "ArrowDown"})  # as in Firefox
     assert page.evaluate("document.activeElement.parentElement.matches(':nth-child(2)')")
+
+
+def test_a_list_of_what_is_in_view_follows_it(open_page):  # noqa: F811
+    page = open_page(songs=())
+    told(page, "4,001 songs")
+    for _ in range(5):
+        page.get_by_role("button", name="Zoom the map in").click()
+    page.get_by_role("button", name="List the songs in view").click()
+    page.get_by_role("button", name="Whole map").click()
+    told(page, "4,001 songs in view")
+    only(page, "arousal > 0.4")
+    page.locator("#library-told").get_by_text(" songs in view, of ").wait_for()
+    seen = page.locator("#library-told").inner_text().split(" in view")[0]
+    page.locator("#listed-told").get_by_text(f"{seen}, ").wait_for()
 
 
 def test_what_is_wrong_is_said_in_one_line(open_page):  # noqa: F811

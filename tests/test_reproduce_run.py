@@ -22,7 +22,7 @@ from deam_folder import make_deam
 
 pytest.importorskip("torch", reason="training needs moodcurve[train]")
 
-from moodcurve import Rows2Curve, cluster
+from moodcurve import InputError, Rows2Curve, cluster
 from moodcurve.cli import main
 from moodcurve.corpora.feature_files import read_features
 from moodcurve.corpora.layouts import open_corpus
@@ -641,6 +641,44 @@ def test_what_is_deleted_is_repeated_and_nothing_else(deam, finished, monkeypatc
         same_table(folder, finished, name)
 
 
+def test_what_is_cut_short_is_repeated(deam, finished, monkeypatch, tmp_path, capsys):
+    """As by a power cut; what is damaged elsewhere is named as it is read."""
+    folder = tmp_path / "run"
+    shutil.copytree(finished[0], folder)
+    networks = folder / "networks"
+    names = {"autoencoder-2x4-T20-training": 0, "blstm-3x4-T20-arousal-p1-t1-training": 500}
+    for name, size in names.items():
+        os.truncate(networks / f"{name}.npz", size)
+        os.truncate(networks / f"{name}.jsonl", 7)
+    done = []
+    monkeypatch.setattr(
+        run, "do", lambda task, *rest: done.append(str(task)) or jobs.do(task, *rest)
+    )
+    assert reproduce(deam[0], folder)[0] == 0
+    assert sorted(done) == sorted(names)
+    same_table(folder, finished, "table1")
+    path = networks / "mlr-valence.npz"
+    content = path.read_bytes()
+    path.write_bytes(content[:-700] + bytes(200) + content[-500:])  # what it says of test songs
+    for table in folder.glob("*.csv"):
+        table.unlink()
+    capsys.readouterr()
+    assert reproduce(deam[0], folder)[0] == 2
+    message = f"moodcurve: error: {path}: damaged; delete it, and the same command makes it again\n"
+    assert capsys.readouterr().err == message
+
+
+def test_a_device_that_nobody_trained_on_does_not_count(finished, tmp_path):
+    """A worker may not have it: then nothing is done, and the next start is free."""
+    config = json.loads((finished[0] / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"device": "cuda"}))
+    run._check(tmp_path, dict(config))
+    (tmp_path / "networks").mkdir()
+    (tmp_path / "networks" / "one.npz").touch()
+    with pytest.raises(InputError, match=r"\(device: cuda, now cpu\)"):
+        run._check(tmp_path, dict(config))
+
+
 def test_killed_and_begun_again_with_other_jobs(deam, finished, tmp_path):
     """`kill -9` of the real program with two processes; then one process."""
     folder = tmp_path / "run"
@@ -935,6 +973,9 @@ def test_wrong_arguments(deam, tmp_path, capsys):
     assert "--only table9: no such table" in capsys.readouterr().err
     assert reproduce(deam[0], tmp_path / "run", "--jobs", "0")[0] == 2
     assert "--jobs 0" in capsys.readouterr().err
+    cluster = ("--scheduler", "tcp://127.0.0.1:1", "--device", "bogus")
+    assert reproduce(deam[0], tmp_path / "run", *cluster)[0] == 2
+    assert "--device bogus: give cpu, cuda" in capsys.readouterr().err
     assert main(["reproduce", str(deam[0])]) == 2
     assert "give -o RUN" in capsys.readouterr().err
     assert not (tmp_path / "run").exists()

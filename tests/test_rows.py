@@ -1,10 +1,12 @@
+import errno
+import os
 import shutil
 
 import numpy as np
 import pytest
 import soundfile
 
-from moodcurve import rows
+from moodcurve import InputError, rows
 from moodcurve.audio import SAMPLE_RATE
 from moodcurve.features import COLUMNS, descriptors, summarise
 from moodcurve.features.frames import frame_count
@@ -96,6 +98,17 @@ def test_the_second_call_reads_the_cache(song, tmp_path, monkeypatch):
     assert rows.VERSION in entry.name
     monkeypatch.setattr(rows, "RowStream", fail)
     assert (cached_rows(song) == first).all()
+
+
+def test_why_the_cache_cannot_be_written_is_said(song):
+    resource = pytest.importorskip("resource", reason="not on Windows")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500, limits[1]))
+    try:
+        with pytest.raises(InputError, match=rf"written \({os.strerror(errno.EFBIG)}\)"):
+            cached_rows(song)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
 
 
 def test_the_cache_goes_by_content_not_by_name(song, tmp_path, monkeypatch):

@@ -58,6 +58,17 @@ def test_a_killed_training_ends_as_an_uninterrupted_one(optimiser, kills, valida
         assert {**entry, "seconds": 0} == {**other, "seconds": 0}
 
 
+@pytest.mark.parametrize("size", [0, 100, 3000])
+def test_with_a_damaged_checkpoint_training_begins_anew(size, tmp_path):
+    path = tmp_path / "t.npz"
+    expected, _ = run(FEW, path, (2,))
+    path.write_bytes(path.read_bytes()[:size])
+    network, log = run(FEW, path)
+    assert len(log) == 6
+    for key, array in to_arrays(expected).items():
+        np.testing.assert_array_equal(to_arrays(network)[key], array)
+
+
 def test_no_epoch_is_repeated(tmp_path):
     _, log = run(FEW, tmp_path / "t.npz", kills=(4,))
     assert [entry["epoch"] for entry in log] == [1, 2, 3, 4, 5, 6]

@@ -298,6 +298,7 @@ def test_only_sound_files_of_this_machine_are_served(tmp_path):
     names = ["secret.txt", "folder.wav", "gone.mp3", "noise.wav"]
     places = [*(str(tmp_path / name) for name in names), "https://example.org/a.mp3", "/etc/passwd"]
     places.append(f"file://{tmp_path}/secret.txt")
+    places.append(f"/music/{'x' * 300}.wav")  # the system refuses to look for it
     curve = made_up(1)
     entries = [
         entry_of(curve, Job(place, 1, "1"), str(k), "m-1", {}) for k, place in enumerate(places)

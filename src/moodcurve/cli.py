@@ -189,12 +189,16 @@ def _add_workers(command: argparse.ArgumentParser) -> None:
 
 
 def _workers_of(options: argparse.Namespace) -> tuple[int | None, str | None]:
-    """How many processes train here, or for which scheduler; checked, as is the device."""
+    """How many processes train here, or for which scheduler; checked, as is the device.
+
+    Whether a scheduler's workers have such a device is for them to say.
+    """
     from moodcurve.cluster import check_workers
-    from moodcurve.training.devices import device_of
+    from moodcurve.training.devices import device_of, gpu_number
 
     check_workers(options.jobs, options.scheduler)
-    if options.scheduler is None and device_of(options.device).type != "cpu":
+    if gpu_number(options.device) is not None and options.scheduler is None:
+        device_of(options.device)
         if options.jobs not in (None, 1):
             raise InputError(
                 f"--jobs {options.jobs}: with --device {options.device} one process trains; "

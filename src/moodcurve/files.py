@@ -32,6 +32,8 @@ def replacing(path: Path) -> Iterator[Path]:
     """
     part = path.with_name(f".{uuid.uuid4().hex}.part{path.suffix}")
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise InputError(f"{path}: a device or pipe, which would be replaced; name a file")
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             yield part

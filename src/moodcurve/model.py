@@ -210,7 +210,11 @@ def save_or_rescue(model: Model, folder: Path) -> None:
     except InputError as error:
         try:
             rescued = Path(tempfile.mkdtemp(prefix="moodcurve-")) / folder.name
-            save(model, rescued)
+            try:
+                save(model, rescued)
+            except InputError:
+                rescued.parent.rmdir()
+                raise
         except (OSError, InputError):
             lost = "nor is there room among the temporary files: the model is lost, train it again"
             raise Unfinished(f"{error}; {lost}") from None

@@ -1,6 +1,7 @@
 """From audio to feature rows that cover the whole song, one every half-second."""
 
 import hashlib
+import io
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -138,8 +139,10 @@ def cached_rows(path: Path, window: float = WINDOW) -> np.ndarray:
     except (OSError, ValueError, EOFError):
         pass  # not there yet, or damaged: made again
     rows = all_rows_of(read_blocks(path), window)
-    with replacing(entry) as part, part.open("wb") as file:
-        np.save(file, rows, allow_pickle=False)
+    buffer = io.BytesIO()  # numpy's own writing does not tell a full disk from other errors
+    np.save(buffer, rows, allow_pickle=False)
+    with replacing(entry) as part:
+        part.write_bytes(buffer.getbuffer())
     return rows
 
 

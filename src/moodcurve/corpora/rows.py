@@ -11,7 +11,7 @@ from tqdm import tqdm
 
 from moodcurve.corpora.feature_files import Rows, read_features
 from moodcurve.corpora.folder import Song
-from moodcurve.errors import InputError
+from moodcurve.errors import InputError, Unfinished
 from moodcurve.features import FEATURE_NAMES, HOP, WINDOW
 from moodcurve.network import Array
 from moodcurve.rows import cached_rows
@@ -73,6 +73,8 @@ def _extracted(song: Song, window: float) -> Rows | str:
         return f"song {song.name}: neither features nor audio; unpack them beside its labels"
     try:
         rows: Array = cached_rows(song.audio, window)
+    except Unfinished:  # a full disk: no song's fault
+        raise
     except InputError as error:
         return str(error)
     return np.arange(len(rows), dtype=np.float64) * HOP, rows

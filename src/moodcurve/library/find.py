@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from functools import reduce
 from operator import or_
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +16,7 @@ from moodcurve.errors import InputError
 from moodcurve.library import like as likeness
 from moodcurve.library.index import open_index, songs_at
 from moodcurve.library.places import Folder, Job, folder_of, local, name_of
-from moodcurve.library.store import SONGS, holding, read_songs
+from moodcurve.library.store import SONGS, holding, read_songs, steadily
 from moodcurve.library.where import column, named, parse
 
 if TYPE_CHECKING:
@@ -57,6 +57,10 @@ def like(
     where it is neither.
     """
     condition = None if where is None else parse(where)
+    return steadily(lambda: _like(folder, song, condition, count, columns or SONGS.names))
+
+
+def _like(folder: Path, song: str, condition: Any, count: int, columns: list[str]) -> pa.Table:
     path = local(song)
     index = open_index(folder)
     left_out = itself = index.at(name_of(path) if path else song)
@@ -68,7 +72,7 @@ def like(
         shapes = index.shapes
         one = shapes.at(np.flatnonzero(itself)[:1]) if itself.any() else _shape(folder, song)
         found, _ = likeness.nearest(shapes, one, count, left_out)
-    return songs_at(folder, index, found.tolist(), columns or SONGS.names)
+    return songs_at(folder, index, found.tolist(), columns)
 
 
 def in_folders(folder: Path, only: Sequence[str], columns: list[str]) -> pa.Table:

@@ -161,14 +161,20 @@ def _add(found: Listing, source: str) -> None:
     path = local(source)
     if path is None:
         _add_url(found, source)
-    elif path.is_dir():
-        _add_folder(found, path)
-    else:
-        try:
+        return
+    try:
+        if path.is_dir():
+            _add_folder(found, path)
+        else:
             _add_file(found, path)
-        except OSError as error:
-            found.missing.add(name_of(path))
-            found.problems.append(InputError(f"{path}: {error.strerror}; check the path"))
+    except FileNotFoundError as error:
+        found.missing.add(name_of(path))
+        found.problems.append(InputError(f"{path}: {error.strerror}; check the path"))
+    except (OSError, ValueError) as error:  # ValueError: a zero byte
+        reason = getattr(error, "strerror", None) or str(error)
+        what = "its rights" if isinstance(error, PermissionError) else "the path"
+        shown = str(path) if str(path).isprintable() else repr(str(path))
+        found.problems.append(InputError(f"{shown}: {reason}; check {what}"))
 
 
 def _add_file(found: Listing, path: Path) -> None:

@@ -19,11 +19,11 @@ import fcntl
 import json
 import os
 import uuid
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -43,6 +43,9 @@ SCHEMA = "moodcurve-library-1"
 POINTS = 32  # of a path: a song's curve as so many points, evenly over its length
 PART = 1000  # songs of a full part
 _PARTS = "part-*.parquet"
+_TRIES = 5  # of reading what a scan rewrites
+
+_Read = TypeVar("_Read")
 
 FILE = "__filename"  # a column of `read_songs`: the file of a song's part
 
@@ -136,6 +139,10 @@ def read_songs(folder: Path, columns: Sequence[str] | None = None, where: Any = 
     Raises InputError where `folder` is no library or a part of it is damaged.
     """
     check_library(folder)
+    return steadily(lambda: _read_songs(folder, columns, where))
+
+
+def _read_songs(folder: Path, columns: Sequence[str] | None, where: Any) -> pa.Table:
     parts = part_names(folder)
     if not parts:
         kinds = {name: SONGS.field(name).type for name in SONGS.names} | {FILE: pa.string()}
@@ -145,6 +152,14 @@ def read_songs(folder: Path, columns: Sequence[str] | None = None, where: Any = 
     files = [str(folder / "songs" / part) for part in parts]
     with _readable(folder):
         return dataset.dataset(files, schema=SONGS).to_table(columns, filter=where)
+
+
+def steadily(read: Callable[[], _Read]) -> _Read:
+    """What reading a library gives; begun anew where a scan has meanwhile rewritten a part."""
+    for _ in range(_TRIES):
+        with suppress(_Rewritten):
+            return read()
+    return read()
 
 
 def holding(folder: Path, parts: Sequence[str], condition: Any) -> NDArray[np.bool_]:
@@ -181,8 +196,14 @@ def part_stamps(folder: Path) -> list[tuple[str, int, int]]:
 
 
 def part_names(folder: Path) -> list[str]:
-    """The names of the finished parts, in order; each is in `songs` and in `curves`."""
-    return sorted(path.name for path in (folder / "songs").glob(_PARTS))
+    """The names of the finished parts, in order; each is in `songs` and in `curves`.
+
+    Raises InputError where they cannot be seen, which does not mean that there are none.
+    """
+    with _readable(folder):
+        if not (folder / "songs").is_dir():
+            return []
+        return sorted(p.name for p in (folder / "songs").iterdir() if fnmatch(p.name, _PARTS))
 
 
 def read_part(folder: Path, name: str) -> list[Entry]:
@@ -322,14 +343,20 @@ def _write(folder: Path, table: str, name: str, rows: pa.Table, about: dict[str,
         parquet.write_table(rows, file, compression="zstd")
 
 
+class _Rewritten(InputError):
+    """A part has gone since the parts were listed."""
+
+
 @contextmanager
 def _readable(folder: Path) -> Iterator[None]:
     """Say of a damaged part what to do."""
     try:
         yield
     except (pa.ArrowInvalid, OSError) as error:
+        kind = _Rewritten if isinstance(error, FileNotFoundError) else InputError
+        what = "check its rights" if isinstance(error, PermissionError) else "scan again"
         reason = str(error).splitlines()[0]
-        raise InputError(f"{folder}: a part cannot be read ({reason}); scan again") from None
+        raise kind(f"{folder}: a part cannot be read ({reason}); {what}") from None
 
 
 def _footer(path: Path) -> dict[str, Any] | None:

@@ -8,16 +8,19 @@ see the run's folder; what they come to is written by the one that does.
 """
 
 import json
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
+from zipfile import BadZipFile, is_zipfile
 from zlib import crc32
 
 import numpy as np
 
 from moodcurve.corpora.rows import LabelledRows
+from moodcurve.errors import InputError
 from moodcurve.files import replacing
 from moodcurve.model import DIMENSIONS
 from moodcurve.network import Network, from_arrays, to_arrays
@@ -173,18 +176,38 @@ def write(job: Job, done: Done, run: Path) -> None:
     checkpoint_of(job, run).unlink(missing_ok=True)
 
 
+def is_done(job: Job, run: Path) -> bool:
+    """Whether a job's file is there, and not cut short, as by a power cut."""
+    return is_zipfile(path_of(job, run))
+
+
+@contextmanager
+def written(job: Job, run: Path) -> Iterator[Mapping[str, Values]]:
+    """The arrays that a job has written. Raises InputError where they are damaged."""
+    path = path_of(job, run)
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            yield file
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile):
+        what = "damaged; delete it, and the same command makes it again"
+        raise InputError(f"{path}: {what}") from None
+
+
 def given_up(job: Job, run: Path) -> str | None:
-    """Why the training of a network was given up, if it was and its log is there."""
+    """Why the training of a network was given up, if it was and its log is there and whole."""
     log = path_of(job, run).with_suffix(".jsonl")
-    lines = log.read_text(encoding="utf-8").splitlines() if log.exists() else []
-    reason: str | None = json.loads(lines[-1]).get("stopped") if lines else None
+    try:
+        lines = log.read_text(encoding="utf-8").splitlines()
+        reason: str | None = json.loads(lines[-1]).get("stopped")
+    except (OSError, ValueError, IndexError):
+        return None
     return reason
 
 
 def network_of(job: NetworkJob, run: Path) -> Network:
     """Read the network that a job has trained."""
-    with np.load(path_of(job, run), allow_pickle=False) as file:
-        names = [name for name in file.files if name.startswith("network/")]
+    with written(job, run) as file:
+        names = [name for name in file if name.startswith("network/")]
         return from_arrays({name.removeprefix("network/"): file[name] for name in names})
 
 

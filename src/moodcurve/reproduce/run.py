@@ -30,7 +30,7 @@ from moodcurve.corpora.layouts import open_corpus
 from moodcurve.errors import InputError, Unfinished
 from moodcurve.files import check_folder, replacing
 from moodcurve.reproduce import plan
-from moodcurve.reproduce.jobs import Done, Job, Task, do, given_up, path_of, task, write
+from moodcurve.reproduce.jobs import Done, Job, Task, do, given_up, is_done, task, write
 from moodcurve.reproduce.recipes import Recipe, recipe
 from moodcurve.reproduce.report import write_tables
 from moodcurve.reproduce.split import (
@@ -88,7 +88,7 @@ def reproduce(
         check_folder(run)
         _check(run, config)
     needed = plan.jobs(set(asked), chosen, split)
-    done = {j.name for stage in needed for j in stage if run and path_of(j, run).exists()}
+    done = {j.name for stage in needed for j in stage if run and is_done(j, run)}
     say(_wrapped(_songs(corpus, split, full)))
     at_once = 1 if scheduler else processes or os.cpu_count() or 1
     say(_wrapped(plan.describe(preset, asked, split, done, at_once, device)))
@@ -171,6 +171,8 @@ def _check(run: Path, config: dict[str, Any]) -> None:
     try:
         # runs of before there was a choice are all of the processor
         before = {"device": "cpu", **json.loads(path.read_text(encoding="utf-8"))}
+        if not any([*run.glob("networks/*.npz"), *run.glob("under_way/*.npz")]):
+            before["device"] = config["device"]  # nobody has trained on it
         config["rows"] = config["rows"] or before["rows"]  # unknown until there are networks
         differing = [
             key
@@ -218,7 +220,7 @@ def _work(
 ) -> None:
     """Do what is not done yet, the longest tasks of a stage first."""
     clock = plan.Clock(chosen, split)
-    left = [[job for job in stage if not path_of(job, run).exists()] for stage in stages]
+    left = [[job for job in stage if not is_done(job, run)] for stage in stages]
     costs = {job: clock.seconds(job)[0] for stage in left for job in stage}
     shape = "{desc}{percentage:3.0f}% |{bar}| {elapsed} gone, {remaining} left"
     start, total = f"0/{len(costs)} jobs", sum(costs.values())

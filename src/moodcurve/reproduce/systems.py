@@ -17,7 +17,7 @@ from moodcurve.fusion import smooth, supervectors
 from moodcurve.metrics import rmse
 from moodcurve.network import forward
 from moodcurve.reproduce import plan
-from moodcurve.reproduce.jobs import Job, NetworkJob, RegressionJob, network_of, path_of
+from moodcurve.reproduce.jobs import Job, NetworkJob, RegressionJob, network_of, written
 from moodcurve.reproduce.recipes import Recipe
 from moodcurve.reproduce.split import Material
 from moodcurve.sequences import cut, stitch
@@ -54,7 +54,7 @@ class Results:
 
     def said(self, job: Job, asked: str) -> Curves:
         """What a job's network or regression says of each song of a set."""
-        with np.load(path_of(job, self.run), allow_pickle=False) as file:
+        with written(job, self.run) as file:
             values = file[asked].astype(np.float64)
         lengths = [len(song.rows) for song in self.songs(job, asked)]
         return np.split(values, np.cumsum(lengths)[:-1])

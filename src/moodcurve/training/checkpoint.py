@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NotRequired, TypedDict
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -80,11 +81,15 @@ def save(progress: Progress, path: Path) -> None:
 def restore(progress: Progress, path: Path) -> None:
     """Bring `progress`, that of a training's first epoch, to where the file at `path` left it.
 
-    Raises InputError where that was on another kind of device: it draws other noise.
+    One that is damaged, as by a power cut, changes nothing: training begins anew. Raises InputError
+    where that was on another kind of device: it draws other noise.
     """
-    with np.load(path, allow_pickle=False) as file:
-        arrays = {key: file[key] for key in file.files}
-    numbers = json.loads(str(arrays["numbers"]))
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+        numbers = json.loads(str(arrays["numbers"]))
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile):
+        return
     device = numbers.get("device", "cpu")  # earlier ones are all of the processor
     if device != progress.noise.device.type:
         raise InputError(f"{path}: begun with --device {device}; go on with that, or delete it")

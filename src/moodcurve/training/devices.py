@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -18,16 +19,22 @@ CPU = torch.device("cpu")
 GPU_AT_ONCE = 30  # networks trained together there: of the paper's, all of a scale
 
 
-def device_of(name: str) -> torch.device:
-    """The device "cpu", "cuda" or "cuda:1"; raises InputError where torch has no such GPU."""
+def gpu_number(name: str) -> int | None:
+    """Which GPU "cuda" or "cuda:1" is, here or elsewhere; None for "cpu". Raises InputError."""
     gpu = re.fullmatch("cuda(:(0|[1-9][0-9]*))?", name)
     if name != "cpu" and not gpu:
         raise InputError(f"--device {name}: give cpu, cuda, or cuda:1 for the second GPU")
-    if gpu and int(gpu[2] or 0) >= torch.cuda.device_count():
+    return int(gpu[2] or 0) if gpu else None
+
+
+def device_of(name: str) -> torch.device:
+    """The device "cpu", "cuda" or "cuda:1"; raises InputError where torch has no such GPU."""
+    gpu, count = gpu_number(name), torch.cuda.device_count()
+    if gpu is not None and gpu >= count:
         raise InputError(
-            f"--device {name}: not among the GPUs that torch {torch.__version__} finds here "
-            f"({torch.cuda.device_count()}); install a torch with CUDA and the GPU's driver, "
-            "or leave --device out"
+            f"--device {name}: not among the GPUs that torch {torch.__version__} finds on "
+            f"{platform.node() or 'this machine'} ({count}); install a torch with CUDA and the "
+            "GPU's driver there, or leave --device out"
         )
     return torch.device(name)
 

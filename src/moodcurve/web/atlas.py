@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from functools import cached_property, lru_cache
+from os.path import isfile
 from pathlib import Path
 from typing import Any
 
@@ -175,7 +176,7 @@ class Atlas:
         about = {"song": _name(row), "file": Path(row["path"]).name, **found.about}
         curve = Curve(found.valence, found.arousal, about, found.band)
         path = local(row["path"])
-        plays = path and path.suffix.lower() in EXTENSIONS and path.is_file()
+        plays = path and path.suffix.lower() in EXTENSIONS and isfile(path)  # noqa: PTH113 (never raises)
         return curve, path if plays else None
 
     def _checked(self, key: int) -> int:

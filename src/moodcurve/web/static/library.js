@@ -28,7 +28,7 @@ export function createLibrary({ name, onOpen }) {
       ask();
     },
     onOpen: choose,
-    onSelect: (box) => showRegion(box, "In the rectangle", box),
+    onSelect: (box) => showRegion(() => box, "In the rectangle", box),
     describe: async (key) => {
       try {
         const song = await about(key);
@@ -121,10 +121,10 @@ export function createLibrary({ name, onOpen }) {
   }
 
   // `outlined`: the box, if it is to be seen on the map.
-  function showRegion(box, title, outlined = null) {
+  function showRegion(boxNow, title, outlined = null) {
     const again = () => tried($("list-view"), async () => {
       let [answer, held] = [];
-      do answer = await server.librarySongs((held = where), box, $("sort").value);
+      do answer = await server.librarySongs((held = where), boxNow(), $("sort").value);
       while (held !== where); // another condition was set meanwhile
       show(title, { ...answer, box: outlined }, again);
     });
@@ -178,7 +178,7 @@ export function createLibrary({ name, onOpen }) {
   };
 
   $("sort").onchange = () => list?.again?.();
-  $("list-view").onclick = () => showRegion(map.box(), "In view");
+  $("list-view").onclick = () => showRegion(map.box, "In view");
   $("listed-close").onclick = () => {
     list = null;
     $("listed").hidden = true;

@@ -111,10 +111,11 @@ export function createMap({ onView, onOpen, onSelect, describe, say }) {
 
   function see(next) {
     const span = Math.min(WHOLE, Math.max(CLOSEST, next.span));
-    const most = (WHOLE - span) / 2;
+    const most = keyed ? 1 : (WHOLE - span) / 2; // the cross of the keys, in the middle, reaches all
     const held = (value) => Math.max(-most, Math.min(most, value));
     view = { v: held(next.v), a: held(next.a), span };
-    $("map-out").disabled = $("map-whole").disabled = span >= WHOLE;
+    $("map-out").disabled = span >= WHOLE;
+    $("map-whole").disabled = span >= WHOLE && !view.v && !view.a;
     untell();
     draw();
     onView(box());
