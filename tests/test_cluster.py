@@ -275,6 +275,29 @@ def test_an_existing_cluster(tmp_path, monkeypatch):
         assert time.perf_counter() - start < 60
 
 
+def test_a_cluster_whose_workers_have_all_gone(tmp_path, monkeypatch, capsys):
+    """It is said, and what is left is done when one joins."""
+    monkeypatch.setattr(cluster, "_LOOK", 0.2)
+    with scheduler(tmp_path) as (address, _), ExitStack() as stack:
+        first = stack.enter_context(worker(address, tmp_path))
+        with workers(scheduler=address) as distribute:
+            results = distribute(slowly, [0.1] * 6)
+            next(results)
+            first.terminate()
+            first.wait()
+            rest = []
+            waiting = threading.Thread(target=lambda: rest.extend(results))
+            waiting.start()
+            said, end = "", time.monotonic() + 60
+            while "no workers left; waiting until one joins\n" not in said:
+                assert time.monotonic() < end
+                time.sleep(0.1)
+                said += capsys.readouterr().err
+            stack.enter_context(worker(address, tmp_path))
+            waiting.join(60)
+        assert len(rest) == 5
+
+
 def test_a_cluster_without_the_program(tmp_path, monkeypatch):
     """Its workers do not find this file; then its scheduler does not find moodcurve."""
     with (

@@ -14,6 +14,7 @@ import asyncio
 import logging
 import os
 import socket
+import sys
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
@@ -39,6 +40,7 @@ from distributed.core import rpc
 from distributed.protocol.pickle import dumps, loads
 from distributed.system import MEMORY_LIMIT
 from distributed.utils import silence_logging_cmgr
+from tqdm import tqdm
 
 from moodcurve import __version__
 from moodcurve.errors import InputError, JobsKilled, Unfinished
@@ -49,6 +51,7 @@ Result = TypeVar("Result")
 
 _PATIENCE = 5  # seconds after which a scheduler counts as out of reach
 _LOOK = 2  # seconds after which workers that have joined get work, at the latest
+_ALONE = 5  # times as long is waited for a worker before it is said that there is none
 _LOCAL = {
     "distributed.scheduler.allowed-failures": 2,  # a job is tried on three workers
     # Memory belongs to the jobs, not to Dask's results: nothing to move to disk, no use in waiting.
@@ -200,6 +203,7 @@ def _distribute(
     running: dict[Future[Any], Job] = {}
     done: list[tuple[Job, Result]] = []
     killed: list[Job] = []
+    alone = 0
     try:
         with _cluster_there(client):
             client.register_plugin(_Shared(shared), name)
@@ -207,7 +211,11 @@ def _distribute(
             with _cluster_there(client):
                 # The scheduler is given no more than is begun at once: it would hold all that waits
                 # behind a job that kills its worker to be suspect as well.
-                free = max(1, sum(client.nthreads().values())) - len(running)
+                threads = sum(client.nthreads().values())
+                alone = 0 if threads else alone + 1
+                if alone == _ALONE:
+                    tqdm.write("moodcurve: no workers left; waiting until one joins", sys.stderr)
+                free = max(1, threads) - len(running)
                 for job in islice(waiting, max(0, free)):
                     key = f"{name}-{next(numbers)}"
                     work = dumps((function, job))  # the scheduler need not import what is meant
