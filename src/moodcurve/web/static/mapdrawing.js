@@ -36,8 +36,8 @@ export function drawMap(context, { size, box, x, y, shown, listed, journey, regi
       for (const [pleasant, words] of row.entries()) {
         if (!(pleasant ? right > 0 : left < 0) || !(up ? high > 0 : low < 0)) continue; // not seen
         context.textAlign = pleasant ? "right" : "left";
-        const end = pleasant ? Math.min(size - 6, x(0.97)) : Math.max(6, x(-0.97));
-        write(words, end, up ? Math.max(16, y(0.97) + 12) : Math.min(size - 8, y(-0.97) - 6));
+        const end = pleasant ? Math.min(size - 6, x(0.97)) : Math.max(22, x(-0.97));
+        write(words, end, up ? Math.max(16, y(0.97) + 12) : Math.min(size - 24, y(-0.97) - 6));
       }
     }
     context.textAlign = "center";
