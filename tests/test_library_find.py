@@ -40,6 +40,7 @@ def rows(lib):
         ("valence * valence + arousal * arousal < 0.04", lambda v, a, r: v * v + a * a < 0.04),
         ("valence / (seconds - seconds) > 1", lambda v, a, r: False),
         ("not valence / (seconds - seconds) > 1", lambda v, a, r: False),
+        ("-(seconds / (seconds - seconds)) < 1", lambda v, a, r: False),
         ("seconds / (seconds - 10) is None", lambda v, a, r: r["seconds"] == 10),
         ("seconds / (seconds - 10) > 2", lambda v, a, r: 10 < r["seconds"] < 20),
         ("size * size * size * size * size * size > 1e18", lambda v, a, r: r["size"] > 1000),

@@ -148,7 +148,7 @@ def _comparison(left: ast.AST, op: ast.cmpop, right: ast.AST) -> Any:
 def _operand(node: ast.AST) -> tuple[Any, str]:
     """What is compared; what has been calculated and is no number is no value."""
     expression, kind = _expression(node)
-    if isinstance(node, ast.BinOp):
+    if any(isinstance(part, ast.BinOp) for part in ast.walk(node)):
         none = pa.scalar(None, pa.float64())
         expression = pc.if_else(pc.is_finite(expression), expression, none)
     return expression, kind
