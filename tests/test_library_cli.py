@@ -122,7 +122,8 @@ def test_maps(lib, tmp_path, capsys, monkeypatch):
     assert library("find", lib, "--map", tmp_path / "many.png") == 0
     cells = drawn[1].axes[0].collections[0]
     assert cells.get_array().sum() == 200  # each song is counted
-    assert library("find", lib, "--where", 20 * "seconds > 0 and " + "1 < 2", "--map", "a.png") == 0
+    long = ("--where", 20 * "seconds > 0 and " + "1 < 2")
+    assert library("find", lib, *long, "--map", tmp_path / "long.png") == 0
     figure = drawn[2]
     title = figure.axes[0].get_tightbbox()
     assert figure.bbox.x0 <= title.x0 and title.x1 <= figure.bbox.x1 and title.y1 <= figure.bbox.y1

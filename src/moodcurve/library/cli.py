@@ -158,8 +158,7 @@ def _journey(options: argparse.Namespace) -> int:
     table = in_folders(options.library, options.only, [*journey.COLUMNS, *_SHOWN, *_MADE_BY])
     songs = journey.songs_of(table)
     reach = journey.reach(songs)
-    moods = [" ".join(mood.split()) for mood in (options.start, options.end)]
-    start, end = (place(mood, reach) for mood in moods)
+    start, end = (place(mood, reach) for mood in (options.start, options.end))
     found = journey.plan(
         songs,
         start,
@@ -169,7 +168,7 @@ def _journey(options: argparse.Namespace) -> int:
         no_artist_twice=options.no_artist_twice,
     )
     chosen = table.take(found.songs)
-    title = f"From {moods[0]} to {moods[1]}"
+    title = f"From {options.start} to {options.end}"
     told = journey.describe(found, songs)
     if options.output:
         write_playlist(chosen.to_pylist(), options.output, title, [told, credit(chosen)])

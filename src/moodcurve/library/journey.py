@@ -152,7 +152,7 @@ def plan(
 
 
 def _corrected(
-    found: Journey, through: Callable[[int], Journey], seconds: Array, asked: float, room: float
+    found: Journey, through: Callable[[int], Journey], seconds: Array, asked: float, room: int
 ) -> Journey:
     """The journey, or one of fewer or more songs where those on its way are longer or shorter."""
     for _ in range(_CORRECTIONS):
@@ -262,7 +262,7 @@ class _Layers(NamedTuple):
         return total
 
 
-def _typical(seconds: Array, asked: float, room: float) -> float:
+def _typical(seconds: Array, asked: float, room: int) -> float:
     """The most common length, within an octave, among those that leave a choice for each place.
 
     The median would be of no use where short excerpts outnumber whole songs: few make few minutes.

@@ -44,6 +44,7 @@ def place(text: str, reach: float) -> tuple[float, float]:
     the distance from the middle, 0 .. 1, at which they are looked for. Of several words it is the
     mean. Raises InputError for anything else.
     """
+    text = " ".join(text.split())
     numbers = _numbers(text)
     if numbers:
         if not all(-1 <= number <= 1 for number in numbers):
