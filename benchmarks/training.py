@@ -282,7 +282,7 @@ def time_to_quality(folder: Path, scale: int = 20) -> dict[str, float]:
     Of the default's first partition, at one scale: the paper's recipe trains a network of valence
     and one of arousal, the default one of both; errors are RMSE over both dimensions.
     """
-    songs = labelled_rows(open_corpus(folder).songs)
+    songs = labelled_rows(open_corpus(folder).songs, official_only=True)
     paper = [
         curve_of_learning(songs, PRESETS["paper-2016"], dimension, scale) for dimension in (0, 1)
     ]

@@ -72,7 +72,7 @@ def model() -> Model:
     }
     mean = rng.normal(size=features).astype(np.float32)
     deviation = rng.uniform(1, 50, features).astype(np.float32)
-    return Model(SCALES, WINDOW, (), mean, deviation, 5.0, fusions, None, about)
+    return Model(SCALES, WINDOW, (), (), mean, deviation, 5.0, fusions, None, about)
 
 
 def tone(seconds: float, pitch: float = 220.0, loudness: float = 0.3) -> np.ndarray:

@@ -9,27 +9,38 @@ C_MAJOR = [6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.8
 
 
 def rows_with(chroma):
-    rows = np.random.default_rng(0).normal(size=(len(chroma), 283))
+    rows = np.random.default_rng(0).normal(size=(len(chroma), 483))
     rows[:, 260:272] = chroma
     return rows
 
 
 def context(chroma, width=1):
-    return in_context(rows_with(chroma), (width,))[:, 260:]
+    return in_context(rows_with(chroma), (width,), ())[:, 260:]
 
 
 def test_without_contexts_the_official_features_stay_as_they_are():
-    rows = np.random.default_rng(0).normal(size=(5, 283)).astype(np.float32)
-    assert (in_context(rows, ()) == rows[:, :260]).all()
-    assert (in_context(rows[:, :260], ()) == rows[:, :260]).all()
+    rows = np.random.default_rng(0).normal(size=(5, 483)).astype(np.float32)
+    assert (in_context(rows, (), ()) == rows[:, :260]).all()
+    assert (in_context(rows[:, :260], (), ()) == rows[:, :260]).all()
 
 
 def test_names_and_columns_go_together():
-    rows = np.ones((7, 283))
-    assert in_context(rows, (3, 5)).shape == (7, 290)
-    assert len(input_names((3, 5))) == 290
-    assert input_names((20,))[260] == "key_major over 20"
+    rows = np.ones((7, 483))
+    assert in_context(rows, (3, 5), ()).shape == (7, 290)
+    assert len(input_names((3, 5), ())) == 290
+    assert in_context(rows, (3, 5), (20,)).shape == (7, 490)
+    assert len(input_names((3, 5), (20,))) == 490
+    assert input_names((20,), ())[260] == "key_major over 20"
+    assert input_names((20,), (4,))[275] == "musicnn[0] over 4"
     assert len(CONTEXT_NAMES) == 15
+
+
+def test_the_listener_is_averaged_and_unknown_families_stay_unknown():
+    rows = np.full((9, 483), np.nan)
+    rows[:, 283:] = np.random.default_rng(0).normal(size=(9, 200))
+    inputs = in_context(rows, (3,), (4,))
+    assert np.isnan(inputs[:, :275]).all()
+    np.testing.assert_allclose(inputs[:, 275:], centred_mean(rows[:, 283:], 4), rtol=1e-6)
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 6, 50])
@@ -74,5 +85,5 @@ def test_silence_and_noise_have_no_key():
 
 
 def test_rows_without_harmony_are_refused():
-    with pytest.raises(InputError, match="hears harmony"):
-        in_context(np.zeros((3, 260)), (20,))
+    with pytest.raises(InputError, match="hears harmony and the learned listener"):
+        in_context(np.zeros((3, 260)), (20,), ())

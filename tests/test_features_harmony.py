@@ -11,7 +11,7 @@ from moodcurve.features.harmony import (
     describe,
     frames_within,
 )
-from moodcurve.rows import all_rows_of
+from moodcurve.rows import all_rows_of, gain_of
 
 PITCH = np.arange(12)
 INTERVALS = [HARMONY_NAMES.index(f"interval[{i}]") for i in range(1, 7)]
@@ -120,12 +120,13 @@ def test_frames_within_a_window():
 
 def test_a_row_has_the_mean_of_the_frames_in_its_window():
     audio = np.concatenate([notes(60), notes(66), notes(69, 73)])
+    audio *= gain_of([audio])
     frames = Harmony().push(audio)
-    rows = all_rows_of([audio])[:, 260:]
+    rows = all_rows_of(lambda: [audio])[:, 260:283]
     assert rows.shape == (6, 23)
     for k in range(5):
-        assert rows[k] == pytest.approx(frames[2 * k : 2 * k + 3].mean(axis=0), rel=1e-6)
-    assert rows[5] == pytest.approx(frames[-3:].mean(axis=0), rel=1e-6)
+        assert rows[k] == pytest.approx(frames[2 * k : 2 * k + 3].mean(axis=0), rel=5e-3)
+    assert rows[5] == pytest.approx(frames[-3:].mean(axis=0), rel=5e-3)
 
 
 def test_what_is_no_sound_is_cleaned():

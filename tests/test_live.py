@@ -21,7 +21,7 @@ from moodcurve.curve import Band, Curve
 from moodcurve.microphone import read_microphone
 from moodcurve.model import save
 from moodcurve.pipe import read_pipe
-from moodcurve.rows import all_rows_of
+from moodcurve.rows import rows_of
 
 HALF = SAMPLE_RATE // 2
 
@@ -44,7 +44,7 @@ def pairs(moments):
 
 
 def offline(model, audio):
-    curve = Rows2Curve(model)(all_rows_of([audio]))
+    curve = Rows2Curve(model)(rows_of([audio]))
     return np.column_stack([curve.valence, curve.arousal])
 
 

@@ -11,7 +11,7 @@ from moodcurve.audio import SAMPLE_RATE, read
 from moodcurve.features import FEATURE_NAMES, VERSION
 from moodcurve.model import save
 from moodcurve.network import forward
-from moodcurve.rows import all_rows_of
+from moodcurve.rows import PAUSE, rows_of
 
 LOUDNESS = FEATURE_NAMES.index("pcm_RMSenergy_sma_amean")
 
@@ -47,14 +47,15 @@ def brute_scale(network, scale, rows):
 
 def brute_curve(model, dimension, rows):
     fusion = model.fusions[dimension]
-    z = (rows.astype(float) - model.mean) / model.deviation
+    silent = rows[:, LOUDNESS] == 0
+    z = (rows[~silent].astype(float) - model.mean) / model.deviation
     z = np.clip(z, -model.limit, model.limit).astype(np.float32)
     groups = [
         [brute_scale(network, scale, z) for network, scale in zip(group, SCALES, strict=True)]
         for group in fusion.groups
     ]
     found = []
-    for t in range(len(rows)):
+    for t in range(len(z)):
         says = []
         for curves in groups:
             x, total = brute_supervector(curves, t), 0.0
@@ -63,9 +64,10 @@ def brute_curve(model, dimension, rows):
                 a += sum(v * float(w) for v, w in zip(x, fusion.elm_weights[:, node], strict=True))
                 total += float(beta) / (1 + math.exp(-a))
             says.append(total)
-        value = min(1.0, max(-1.0, sum(says) / len(says)))
-        found.append(0.0 if rows[t, LOUDNESS] == 0 else value)
-    return found
+        found.append(min(1.0, max(-1.0, sum(says) / len(says))))
+    curve = np.zeros(len(rows))
+    curve[~silent] = found
+    return curve
 
 
 @pytest.mark.parametrize("n", [1, 7, 10, 61, 95])
@@ -87,6 +89,30 @@ def test_values_are_clipped(model):
         assert np.abs(curve.arousal).max() < 1
 
 
+@pytest.mark.parametrize("length", [3, 20, 200])
+def test_silence_takes_no_part_in_the_music_beside_it(model, length):
+    """Before, after, and, where it is long, between two pieces: each has the curve it has alone."""
+    one, other = random_rows(model, 50), random_rows(model, 70)[::-1]
+    silence = np.zeros((length, rows_width := one.shape[1]), np.float32)
+    assert rows_width == 260
+    rows2curve = Rows2Curve(model)
+    alone, second = rows2curve(one), rows2curve(other)
+    beside = rows2curve(np.concatenate([silence, one, silence]))
+    np.testing.assert_array_equal(beside.valence[length:-length], alone.valence)
+    assert not beside.valence[:length].any()
+    assert not beside.valence[-length:].any()
+    if length >= PAUSE:
+        both = rows2curve(np.concatenate([one, silence, other]))
+        np.testing.assert_array_equal(both.arousal[:50], alone.arousal)
+        np.testing.assert_array_equal(both.arousal[-70:], second.arousal)
+
+
+def test_a_song_that_is_silent_from_end_to_end(model):
+    curve = Rows2Curve(model)(np.zeros((9, 260), np.float32))
+    assert not curve.valence.any()
+    assert curve.about["silent_rows"] == 9
+
+
 def test_silence_is_neutral(model):
     rows = random_rows(model, 40)
     rows[10:20, LOUDNESS] = 0
@@ -98,7 +124,7 @@ def test_silence_is_neutral(model):
 
 @pytest.mark.parametrize("shape", [(0, 260), (5, 259), (260,), (1, 5, 260)])
 def test_rows_of_another_shape(model, shape):
-    with pytest.raises(InputError, match=r"rows: shape .*; give \(half-seconds, 283\)"):
+    with pytest.raises(InputError, match=r"rows: shape .*; give \(half-seconds, 483\)"):
         Rows2Curve(model)(np.ones(shape))
 
 
@@ -132,7 +158,7 @@ def test_where_a_curve_comes_from(model):
 
 def test_the_ladder_agrees(model, song):
     audio = read(song)
-    by_rows = Rows2Curve(model)(all_rows_of([audio]))
+    by_rows = Rows2Curve(model)(rows_of([audio]))
     by_audio = Audio2Curve(model)(audio, SAMPLE_RATE)
     by_file = File2Curve(model)(str(song))
     for curve in (by_audio, by_file):

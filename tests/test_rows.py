@@ -82,7 +82,7 @@ def song(tmp_path, monkeypatch):
     return path
 
 
-def fail(window):
+def fail(*arguments, **options):
     raise AssertionError("extracted again")
 
 
@@ -93,7 +93,7 @@ def entries(tmp_path):
 def test_the_second_call_reads_the_cache(song, tmp_path, monkeypatch):
     first = cached_rows(song)
     assert first.shape == (3, len(COLUMNS))
-    assert (first == all_rows_of([music(1.2)])).all()
+    assert (first == all_rows_of(lambda: [music(1.2)])).all()
     (entry,) = entries(tmp_path)
     assert rows.VERSION in entry.name
     monkeypatch.setattr(rows, "RowStream", fail)

@@ -29,7 +29,8 @@ def test_it_loads():
     assert model.scales == (10, 20, 30, 60)
     assert set(model.fusions) == set(DIMENSIONS)
     assert model.contexts == (20, 240)
-    assert model.mean.shape == model.deviation.shape == (290,)
+    assert model.listener == (20,)
+    assert model.mean.shape == model.deviation.shape == (490,)
     assert model.joint
     assert model.familiarity is not None
     assert all(fusion.spread for fusion in model.fusions.values())
@@ -47,7 +48,7 @@ def test_it_holds_plain_arrays():
             assert archive[key].dtype.kind in "fU"
             if archive[key].dtype.kind == "f" and key != "deviation":
                 assert np.isfinite(archive[key]).all()
-        unseen = {input_names((20, 240))[i] for i in np.flatnonzero(np.isinf(archive["deviation"]))}
+        unseen = {input_names((20, 240), (20,))[i] for i in np.flatnonzero(np.isinf(archive["deviation"]))}
     assert unseen == set(ILL_CONDITIONED)
 
 
@@ -61,6 +62,8 @@ def test_its_manifest():
         "elm_share",
         "smoothing",
         "contexts",
+        "listener",
+        "listener_version",
         "joint",
         "groups",
         "limit",

@@ -14,8 +14,8 @@ from moodcurve.corpora.folder import Corpus, Song
 from moodcurve.corpora.rows import LabelledRows
 from moodcurve.elm import ELMRegressor
 from moodcurve.evaluate import compare, constant
-from moodcurve.features import FEATURE_NAMES
-from moodcurve.fusion import elm_output, smooth, supervectors
+from moodcurve.features import COLUMNS, FEATURE_NAMES
+from moodcurve.fusion import elm_output, recent_mean, supervectors
 from moodcurve.metrics import rmse
 from moodcurve.model import DIMENSIONS, load, save
 from moodcurve.network import forward, to_arrays
@@ -270,7 +270,7 @@ def test_networks_and_fusion_see_the_songs_they_should(here, monkeypatch):
         average = x[:, ::3].mean(axis=1)  # the networks' outputs are every third of a supervector
         halves = 0.5 * np.concatenate(said) + 0.5 * average
         lengths = [len(songs[k].labels) for held in sets for k in held]
-        smoothed = [smooth(part, 3) for part in np.split(halves, np.cumsum(lengths)[:-1])]
+        smoothed = [recent_mean(part, 3) for part in np.split(halves, np.cumsum(lengths)[:-1])]
         assert errors["fused"] == round(rmse(y, np.concatenate(smoothed)), 4)
 
 
@@ -370,22 +370,52 @@ def test_networks_of_both_dimensions(here, tmp_path):
                 for s in said
             ]
             halves = 0.5 * np.mean(fused, axis=0) + 0.5 * np.mean(said, axis=(0, 1))
-            expected = np.clip(smooth(halves, 3), -1, 1)
+            recent = [halves[max(0, t - 2) : t + 1].mean() for t in range(len(halves))]
+            expected = np.clip(recent, -1, 1)
             np.testing.assert_allclose(getattr(curve, dimension), expected, atol=1e-5)
 
 
+def heard(songs, seed=3):
+    """The songs with rows of all families."""
+    rng = np.random.default_rng(seed)
+    return [
+        replace(song, rows=np.hstack([song.rows, rng.random((len(song.rows), 223), np.float32)]))
+        for song in songs
+    ]
+
+
+def test_songs_known_to_the_listener_only_take_part(here):
+    """Their other families count as the mean; a song's weight scales what it counts."""
+    songs = heard(corpus())
+    preset = replace(TINY, contexts=(4,), listener=(4,), listener_only=0.25)
+    rows = np.full((10, len(COLUMNS)), np.nan, np.float32)
+    rows[:, -200:] = 0.5
+    own = replace(songs[0].song, name="known", rows=rows, audio=None, weight=0.3)
+    known = LabelledRows(own, rows, np.full((10, 2), 0.4, np.float32))
+    model = train_on_songs([*songs, known], preset, "hears", [])
+    assert np.isfinite(model.mean).all()
+    inputs = model.inputs(rows)
+    assert not inputs[:, :-200].any()
+    assert inputs[:, -200:].any()
+    assert np.abs(model.familiarity.axes[:-200]).max() < 1e-12  # only the listener counts
+    curve = Rows2Curve(model)(songs[0].rows)
+    assert np.isfinite(curve.valence).all()
+    weights = song_weights([songs[0], known], 0.0)
+    assert weights[1] / weights[0] == pytest.approx(0.3)
+
+
 def test_harmony_is_heard_where_all_songs_have_it(here):
-    """Songs with rows of 283 columns; one without, and nobody's harmony is looked at."""
+    """Songs with rows of 483 columns; one without, and nobody's harmony is looked at."""
     rng = np.random.default_rng(3)
     songs = [
-        replace(song, rows=np.hstack([song.rows, rng.random((len(song.rows), 23), np.float32)]))
+        replace(song, rows=np.hstack([song.rows, rng.random((len(song.rows), 223), np.float32)]))
         for song in corpus()
     ]
     preset = replace(TINY, contexts=(4, 30))
     model = train_on_songs(songs, preset, "hears", [])
     assert model.contexts == (4, 30)
-    assert model.mean.shape == (290,)
-    with pytest.raises(InputError, match="hears harmony"):
+    assert model.mean.shape == (490,)
+    with pytest.raises(InputError, match="hears harmony and the learned listener"):
         Rows2Curve(model)(songs[3].rows[:, :260])
     songs[0] = songs[0].official()
     model = train_on_songs(songs, preset, "does not", [])

@@ -1,4 +1,5 @@
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,13 @@ from moodcurve.errors import InputError  # noqa: E402
 from moodcurve.metrics import ccc  # noqa: E402
 from moodcurve.network import forward, to_arrays  # noqa: E402
 from moodcurve.training.batches import Batch, Sequences  # noqa: E402
-from moodcurve.training.loop import Settings, _discordances, evaluate, train  # noqa: E402
+from moodcurve.training.loop import (  # noqa: E402
+    Settings,
+    _course_errors,
+    _discordances,
+    evaluate,
+    train,
+)
 from moodcurve.training.network import BLSTM, initial_network  # noqa: E402
 
 ANSWERS = Path(__file__).resolve().parents[2] / "shared" / "currennt"
@@ -227,6 +234,17 @@ def test_discordance_against_the_metric():
     weights = torch.tensor([2.0, 1.0, 1.0]).view(1, 1, 3, 1)
     batch = Batch(torch.empty(0), targets, weights, None)
     assert _discordances(outputs, batch).item() == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_error_of_the_course_by_hand():
+    """Of each sequence, what is left of the errors less their mean; a constant error has none."""
+    nan = math.nan
+    targets = torch.tensor([[[[0.0], [1.0]], [[2.0], [1.0]], [[nan], [1.0]]]])  # (1, 3, 2, 1)
+    outputs = torch.tensor([[[[1.0], [5.0]], [[1.0], [5.0]], [[9.0], [5.0]]]])
+    weights = torch.tensor([[[[2.0], [1.0]]]])
+    batch = Batch(outputs, targets, weights, None)
+    # errors 1 and -1 about a mean of 0 in the first sequence, which counts twice
+    assert _course_errors(outputs, batch).tolist() == pytest.approx([0.5 * 2 * (1 + 1)])
 
 
 def test_concordance_can_be_learned():

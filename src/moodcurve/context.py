@@ -1,14 +1,15 @@
-"""From rows to what networks see: beside the official features, harmony as it is heard in context.
+"""From rows to what networks see: the official features, and harmony and the listener in context.
 
 What key a passage is in, and whether it is major or minor, takes seconds to hear. So the chroma of
-the rows is averaged over some time around each, and compared with the profiles of the 24 keys.
+the rows is averaged over some time around each, and compared with the profiles of the 24 keys; and
+so are the listener's numbers, which waver from one 3 s to the next.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
 from moodcurve.errors import InputError
-from moodcurve.features import COLUMNS, FEATURE_NAMES, HARMONY_NAMES
+from moodcurve.features import COLUMNS, FAMILIES, FEATURE_NAMES, HARMONY_NAMES, LISTENER_NAMES
 from moodcurve.features.harmony import PITCH_CLASSES
 from moodcurve.network import Array
 
@@ -23,43 +24,51 @@ _KEY_NAMES = ("key_major", "key_minor", "key_mode", "key_clarity")
 CONTEXT_NAMES = (*_KEY_NAMES, *HARMONY_NAMES[PITCH_CLASSES:])
 
 
-def input_names(contexts: tuple[int, ...]) -> tuple[str, ...]:
-    """The columns of `in_context`: the official ones, then those of each context."""
+def input_names(contexts: tuple[int, ...], listener: tuple[int, ...]) -> tuple[str, ...]:
+    """The columns of `in_context`: official ones, harmony in each context, the listener in each."""
     return (
         *FEATURE_NAMES,
         *(f"{name} over {width}" for width in contexts for name in CONTEXT_NAMES),
+        *(f"{name} over {width}" for width in listener for name in LISTENER_NAMES),
     )
 
 
-def in_context(rows: NDArray[np.floating], contexts: tuple[int, ...]) -> Array:
-    """Rows (n, 283), or (n, 260) if there are no contexts -> float32 (n, 260 + 15 C).
+def in_context(
+    rows: NDArray[np.floating], contexts: tuple[int, ...], listener: tuple[int, ...]
+) -> Array:
+    """Rows (n, 483), or (n, 260) without any context -> float32 (n, 260 + 15 C + 200 W).
 
-    Columns as `input_names`.
+    Columns as `input_names`. A family that is not known of a song, NaN in its rows, stays NaN.
 
-    For each context of w half-seconds, w / 2 to either side (fewer at a song's ends):
+    For each of the C contexts of w half-seconds, w / 2 to either side (fewer at a song's ends):
 
     - key_major, key_minor: the highest correlation, -1 .. 1, of the mean chroma with the profiles
       of the 12 major and of the 12 minor keys (Krumhansl 1990); 0 in silence
     - key_mode: key_major - key_minor; key_clarity: the higher of the two
     - the means of harmony's triads and intervals
 
+    For each of the W widths of the listener, the means of its numbers over so many half-seconds.
+
     Raises:
-        InputError: for rows without harmony, where there are contexts.
+        InputError: for rows of official features only, where there are contexts.
     """
     official = np.asarray(rows[:, : len(FEATURE_NAMES)], np.float32)
-    if not contexts:
+    if not contexts and not listener:
         return official
     if rows.shape[1] != len(COLUMNS):
         raise InputError(
-            f"rows: {rows.shape[1]} features, and this model also hears harmony: "
-            f"give the {len(COLUMNS)} that come of audio"
+            f"rows: {rows.shape[1]} features, and this model also hears harmony and the learned "
+            f"listener: give the {len(COLUMNS)} that come of audio"
         )
-    harmony = np.asarray(rows[:, len(FEATURE_NAMES) :], np.float64)
-    found = []
+    harmony, heard = (
+        np.asarray(rows[:, FAMILIES[family]], np.float64) for family in ("harmony", "listener")
+    )
+    inputs: list[NDArray[np.floating]] = [official]
     for width in contexts:
         mean = centred_mean(harmony, width)
-        found += [_keys(mean[:, :PITCH_CLASSES]), mean[:, PITCH_CLASSES:]]
-    return np.hstack([official, np.hstack(found).astype(np.float32)])
+        inputs += [_keys(mean[:, :PITCH_CLASSES]), mean[:, PITCH_CLASSES:]]
+    inputs += [centred_mean(heard, width) for width in listener]
+    return np.hstack([values.astype(np.float32) for values in inputs])
 
 
 def centred_mean(values: Float64, width: int) -> Float64:

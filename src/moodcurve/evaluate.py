@@ -32,7 +32,7 @@ def evaluate(model: Model, corpus: Corpus) -> Figures:
         without groups. With a band there is "band", as `coverage` gives it; with familiarity
         "unfamiliar", the names of the songs that are flagged. JSON-ready.
     """
-    songs = labelled_rows(corpus.songs, model.window)
+    songs = labelled_rows(corpus.songs, model.window, model.official_only)
     rows2curve = Rows2Curve(model)
     curves = [rows2curve(song.rows) for song in songs]
     estimates = {

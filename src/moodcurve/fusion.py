@@ -124,9 +124,31 @@ def settled(elm: Array, average: Array, elm_share: float, smoothing: int) -> Arr
     elm_share
         of the ELM, 0 .. 1; 1 in the paper
     smoothing
-        half-seconds, an odd number, of a moving average; 1 in the paper: none
+        half-seconds, see `recent_mean`; 1 in the paper: none
     """
-    return smooth(elm_share * elm + (1 - elm_share) * average, smoothing)
+    return recent_mean(elm_share * elm + (1 - elm_share) * average, smoothing)
+
+
+def recent_mean(o: Array, width: int) -> Array:
+    """Return the mean over each half-second and the `width` - 1 before it, fewer at the beginning.
+
+    Listeners take some seconds to say what they feel, so what they say now is of what they heard
+    until now (docs/results.md).
+
+    Parameters
+    ----------
+    o : (n,)
+        a curve, at least one value
+    width
+        half-seconds, at least 1
+
+    Returns
+    -------
+    (n,)
+    """
+    window = np.ones(width, dtype=o.dtype)
+    sums, counts = (np.convolve(x, window)[: len(o)] for x in (o, np.ones_like(o)))
+    return sums / counts
 
 
 def logistic(a: Array) -> Array:

@@ -14,10 +14,12 @@ import numpy as np
 
 from moodcurve.audio import MIN_SECONDS, SAMPLE_RATE
 from moodcurve.errors import InputError
-from moodcurve.features import COLUMNS, HOP
+from moodcurve.features import HOP
+from moodcurve.features.frames import sixteen_bits
 from moodcurve.model import DEFAULT, Model
 from moodcurve.predict import Rows2Curve
-from moodcurve.rows import RowStream
+from moodcurve.rows import RowStream, SongStream
+from moodcurve.sound.loudness import Loudness, gain_to_level
 
 _HALF = round(HOP * SAMPLE_RATE)  # samples of a half-second
 _STEP = 50  # frames that the extractor takes in turn: those of a half-second
@@ -50,6 +52,10 @@ class StreamCurve:
     curve of all that was heard so far, and where the look-ahead reaches the end of the song it is
     the offline curve's own.
 
+    A file is brought to one level first, and its loudness is known only at its end. Here a gain
+    follows the loudness of all that was heard so far, unless that of the whole is given; so where
+    music begins softer than it goes on, its first values are those of louder music.
+
     Of the past the model is given the last two minutes or a little more. It begins at a multiple of
     the model's longest scale, so that sequences are cut where they are in the whole song: what is
     left out would change only what a model hears of harmony over contexts of minutes, and how
@@ -59,22 +65,34 @@ class StreamCurve:
         model: the name of an installed model, a path, or a `Model`.
         look_ahead: seconds of audio after a half-second before its value is given, a multiple of
             0.5; 0 is causal.
+        loudness: of the whole in LUFS (`sound.loudness`), where it is known beforehand.
 
     Raises:
         InputError: for another look-ahead, or a model that cannot be used.
     """
 
-    def __init__(self, model: str | Path | Model = DEFAULT, look_ahead: float = 5.0) -> None:
+    def __init__(
+        self,
+        model: str | Path | Model = DEFAULT,
+        look_ahead: float = 5.0,
+        loudness: float | None = None,
+    ) -> None:
         ahead = look_ahead / HOP
         if not (ahead >= 0 and float(ahead).is_integer()):
             raise InputError(f"look-ahead: {look_ahead:g} s; give 0 or a multiple of {HOP} s")
         self._ahead = int(ahead)
         self._rows2curve = Rows2Curve(model)
-        self._stream = RowStream(self._rows2curve.model.window, step=_STEP)
+        self._stream: RowStream | SongStream
+        if self._rows2curve.model.official_only:
+            self._stream = RowStream(self._rows2curve.model.window, official_only=True, step=_STEP)
+        else:
+            self._stream = SongStream(self._rows2curve.model.window, step=_STEP)
+        self._loudness = Loudness()
+        self._gain = None if loudness is None else gain_to_level(loudness)
         self._half = np.zeros(_HALF, np.float32)  # the half-second that is being filled
         self._filled = 0  # samples of it
         self._halves = 0  # whole ones so far
-        self._rows = np.zeros((0, len(COLUMNS)), np.float32)  # complete rows, from `_first` on
+        self._rows: np.ndarray | None = None  # complete rows, from `_first` on
         self._first = 0
         self._given = 0  # moments so far
 
@@ -112,9 +130,9 @@ class StreamCurve:
         """
         if self._halves * HOP < MIN_SECONDS:
             return []
-        self._rows = np.concatenate([self._rows, self._stream.push(self._half[: self._filled])])
+        known = self._hear(self._half[: self._filled])
         rest = self._stream.finish()
-        return self._moments(rest, self._first + len(self._rows) + len(rest))
+        return self._moments(rest, self._first + len(known) + len(rest))
 
     def over(self, blocks: Iterable[np.ndarray]) -> Iterator[Moment]:
         """All moments of audio in blocks, each as soon as it is due; see `push`."""
@@ -123,12 +141,25 @@ class StreamCurve:
         yield from self.finish()
 
     def _add_half(self) -> None:
-        self._rows = np.concatenate([self._rows, self._stream.push(self._half)])
+        self._hear(self._half)
         self._halves, self._filled = self._halves + 1, 0
+
+    def _hear(self, samples: np.ndarray) -> np.ndarray:
+        """Take the next samples; return all complete rows that are kept."""
+        if isinstance(self._stream, SongStream):
+            gain = self._gain
+            if gain is None:
+                self._loudness.push(sixteen_bits(samples))
+                gain = gain_to_level(self._loudness.integrated())
+            rows = self._stream.push(samples, gain)
+        else:
+            rows = self._stream.push(samples)
+        self._rows = rows if self._rows is None else np.concatenate([self._rows, rows])
+        return self._rows
 
     def _moments(self, rest: np.ndarray, end: int) -> list[Moment]:
         """Give the moments up to half-second `end`; `rest` are the rows after the complete ones."""
-        curve = self._rows2curve(np.concatenate([self._rows, rest]))
+        curve = self._rows2curve(rest if self._rows is None else np.concatenate([self._rows, rest]))
         values = [curve.valence, curve.arousal]
         if curve.band is not None:
             band = curve.band
@@ -146,4 +177,5 @@ class StreamCurve:
         """Let rows go that the next moment is too far from."""
         longest = max(self._rows2curve.model.scales)
         first = max(0, (self._given - _PAST) // longest * longest)
-        self._rows, self._first = self._rows[first - self._first :], first
+        if self._rows is not None:
+            self._rows, self._first = self._rows[first - self._first :], first

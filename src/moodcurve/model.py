@@ -23,11 +23,12 @@ from moodcurve import __version__, features
 from moodcurve.context import in_context
 from moodcurve.errors import InputError, Unfinished
 from moodcurve.familiarity import Familiarity
+from moodcurve.features import listener
 from moodcurve.files import check_folder, unwritable
 from moodcurve.network import Array, Network, from_arrays, to_arrays
 from moodcurve.spread import Spread
 
-FORMAT = 3
+FORMAT = 4
 DEFAULT = "default"
 DIMENSIONS = ("valence", "arousal")
 _MANIFEST, _WEIGHTS = "manifest.json", "weights.npz"
@@ -63,8 +64,8 @@ class Model:
     Attributes:
         scales: lengths of the networks' sequences in half-seconds.
         window: seconds of audio that a feature row summarises.
-        contexts: half-seconds over which harmony is heard, see `context.in_context`; none for a
-            model that knows the 260 official features only.
+        contexts, listener: half-seconds over which harmony and the learned listener are heard, see
+            `context.in_context`; none for a model that knows the 260 official features only.
         mean, deviation: (F,) of each input over the training rows; the deviation is infinite for
             one that the networks do not see: it is 0 for them.
         limit: standardised inputs are clipped to +-limit; None leaves them.
@@ -77,6 +78,7 @@ class Model:
     scales: tuple[int, ...]
     window: float
     contexts: tuple[int, ...]
+    listener: tuple[int, ...]
     mean: Array
     deviation: Array
     limit: float | None
@@ -85,12 +87,18 @@ class Model:
     about: Mapping[str, Any]
 
     def inputs(self, rows: np.ndarray) -> Array:
-        """What the networks see of rows (n, 283): float32 (n, F), standardised.
+        """What the networks see of rows (n, 483): float32 (n, F), standardised.
 
-        Rows (n, 260) do for a model without contexts. Raises InputError where they do not.
+        Rows (n, 260) do for a model of the official features only. Raises InputError where they do
+        not.
         """
-        seen = in_context(rows, self.contexts)
+        seen = in_context(rows, self.contexts, self.listener)
         return standardise(seen, self.mean, self.deviation, self.limit)
+
+    @property
+    def official_only(self) -> bool:
+        """Whether the 260 official features, of the sound as it is, are all that it knows."""
+        return not self.contexts and not self.listener
 
     @property
     def joint(self) -> bool:
@@ -100,8 +108,12 @@ class Model:
 
 
 def standardise(rows: np.ndarray, mean: Array, deviation: Array, limit: float | None) -> Array:
-    """(rows - mean) / deviation as float32, clipped to +-limit unless that is None."""
+    """(rows - mean) / deviation as float32, clipped to +-limit unless that is None.
+
+    NaN, a family that is not known of the song, becomes 0: the mean.
+    """
     z = ((rows - mean) / deviation).astype(np.float32)
+    z = np.nan_to_num(z, copy=False, posinf=np.inf, neginf=-np.inf)
     return z if limit is None else np.clip(z, -limit, limit)
 
 
@@ -173,6 +185,8 @@ def save(model: Model, folder: Path) -> None:
         "features": {"extractor": features.VERSION, "window_s": model.window},
         "scales": list(model.scales),
         "contexts": list(model.contexts),
+        "listener": list(model.listener),
+        "listener_version": listener.about()["version"] if model.listener else None,
         "joint": model.joint,
         **{key: getattr(model.fusions[DIMENSIONS[0]], key) for key in _SETTLED},
         "groups": len(model.fusions[DIMENSIONS[0]].groups),
@@ -259,6 +273,14 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{folder}: made with other features ({extractor}) than these "
             f"({features.VERSION}); train it again"
         )
+    if manifest["listener"]:
+        listener.weights()  # a damaged file is named now, not in the middle of a song
+        version = listener.about()["version"]
+        if manifest["listener_version"] != version:
+            raise InputError(
+                f"{folder}: made with another listener ({manifest['listener_version']}) than this "
+                f"one ({version}); train it again"
+            )
     return manifest
 
 
@@ -289,6 +311,7 @@ def load(model: str | Path = DEFAULT) -> Model:
         scales=scales,
         window=manifest["features"]["window_s"],
         contexts=tuple(manifest["contexts"]),
+        listener=tuple(manifest["listener"]),
         mean=arrays["mean"],
         deviation=arrays["deviation"],
         limit=manifest["limit"],

@@ -4,7 +4,8 @@ curve = File2Curve()("song.mp3")
 curve.to_csv("song.csv")
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from moodcurve.features import COLUMNS, FEATURE_NAMES
 from moodcurve.fusion import elm_output, settled, supervectors
 from moodcurve.model import DEFAULT, DIMENSIONS, Fusion, Model, load
 from moodcurve.network import Array, Network, forward_all
-from moodcurve.rows import all_rows_of
+from moodcurve.rows import PAUSE, Sound, all_rows_of, rows_of
 from moodcurve.sequences import cut, stitch
 from moodcurve.spread import LEVEL, below_zero, edges
 
@@ -37,11 +38,13 @@ class Rows2Curve:
         """Predict a curve, with its band and the song's familiarity if the model knows them.
 
         Rows whose whole window is digital silence have no emotion to speak of: their value is
-        neutral, 0, and so are the edges of their band.
+        neutral, 0, and so are the edges of their band. Nor do they take part in anything else: what
+        is predicted of the other rows is as if they were not there, and after a silence of
+        `rows.PAUSE` half-seconds or more it is as if the song began.
 
         Args:
-            rows: (n, 283) features every half-second, columns as `features.COLUMNS`; the first 260
-                do for a model that does not hear harmony.
+            rows: (n, 483) features every half-second, columns as `features.COLUMNS`; the first 260
+                do for a model that knows the official features only.
             about: what else to note in the curve, such as the song's name.
 
         Raises:
@@ -53,21 +56,27 @@ class Rows2Curve:
             raise InputError(f"rows: shape {rows.shape}; give (half-seconds, {len(COLUMNS)})")
         if not np.isfinite(rows).all():
             raise InputError("rows: NaN or infinity among the features; extract them again")
-        inputs = self.model.inputs(rows)
-        outputs = network_outputs(self.model, inputs)
-        values = {d: fuse(fusion, outputs[d]) for d, fusion in self.model.fusions.items()}
         silent = rows[:, _LOUDNESS] == 0
+        sounding = [part for part in stretches(silent) if len(part)] or [np.arange(len(rows))]
+        heard = [(part, self.model.inputs(rows[part])) for part in sounding]
+        inputs = np.concatenate([own for _, own in heard])
+        outputs = _joined([network_outputs(self.model, own) for _, own in heard])
+        values = _joined([self._fused(own) for own in _parted(outputs, sounding)])
         band, found = self._band(inputs, outputs, values)
-        clipped = {
-            name: np.where(silent, 0.0, np.clip(curve, -1, 1))
-            for name, curve in {**values, **band}.items()
-        }
+        clipped = {}
+        for name, curve in {**values, **band}.items():
+            clipped[name] = np.zeros(len(rows))
+            clipped[name][np.concatenate(sounding)] = np.clip(curve, -1, 1)
+            clipped[name][silent] = 0.0
         return Curve(
             clipped["valence"],
             clipped["arousal"],
             about={**(about or {}), **self._origin(), **found, "silent_rows": int(silent.sum())},
             band=Band(**{edge: clipped[edge] for edge in band}) if band else None,
         )
+
+    def _fused(self, outputs: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+        return {d: fuse(fusion, outputs[d]) for d, fusion in self.model.fusions.items()}
 
     def _band(
         self,
@@ -116,11 +125,19 @@ class Audio2Curve:
 
     def __call__(self, audio: np.ndarray, sample_rate: int) -> Curve:
         """Predict the curve of samples (n,) or (n, channels) in [-1, 1]; errors of `resample`."""
-        return self.of_blocks([resample(audio, sample_rate)], {})
+        samples = [resample(audio, sample_rate)]
+        return self.of_sound(lambda: samples, {})
 
-    def of_blocks(self, blocks: Iterable[np.ndarray], about: dict[str, Any]) -> Curve:
-        """Predict the curve of mono float32 audio at 44.1 kHz that comes in blocks."""
-        return self.rows2curve(all_rows_of(blocks, self.rows2curve.model.window), about)
+    def of_sound(self, sound: Sound, about: dict[str, Any]) -> Curve:
+        """Predict the curve of a song whose blocks, mono at 44.1 kHz, are given as often as asked.
+
+        They are read twice, the first time for the song's loudness; once for a model that knows the
+        official features only.
+        """
+        model = self.rows2curve.model
+        if model.official_only:
+            return self.rows2curve(rows_of(sound(), model.window), about)
+        return self.rows2curve(all_rows_of(sound, model.window), about)
 
 
 class File2Curve:
@@ -134,18 +151,48 @@ class File2Curve:
     ) -> Curve:
         """Predict the curve of a wav, flac, mp3, ogg, opus (or m4a) file. Raises InputError.
 
-        `on_seconds` is called after each block with the seconds of audio in it, for progress.
+        `on_seconds` is called after each block with the seconds of audio in it, for progress; with
+        0 while the file is read for its loudness only, see `Audio2Curve.of_sound`.
         """
         path = Path(path)
         about: dict[str, Any] = {"song": path.stem, "file": path.name}
+        first_traced = 0 if self.audio2curve.rows2curve.model.official_only else 1
+        reading = count()
 
         def blocks() -> Iterator[np.ndarray]:
+            traced = next(reading) >= first_traced
             for block in read_blocks(path):
                 yield block
-                on_seconds(len(block) / SAMPLE_RATE)
+                on_seconds(traced * len(block) / SAMPLE_RATE)
             about["sample_rate"] = sample_rate(path)  # asked of a file that is known to be sound
 
-        return self.audio2curve.of_blocks(blocks(), about)
+        return self.audio2curve.of_sound(blocks, about)
+
+
+def stretches(silent: NDArray[np.bool_]) -> list[NDArray[np.intp]]:
+    """The half-seconds of each stretch of a song that are not silent.
+
+    `silent` is (n,). A silence of `PAUSE` half-seconds or more parts two stretches; a shorter one
+    is left out of the stretch that it is in.
+    """
+    sounding = np.flatnonzero(~silent)
+    return np.split(sounding, np.flatnonzero(np.diff(sounding) > PAUSE) + 1)
+
+
+def _joined(
+    parts: Sequence[Mapping[str, NDArray[np.float64]]],
+) -> dict[str, NDArray[np.float64]]:
+    """Arrays (..., n) by name of several stretches, one after the other."""
+    return {name: np.concatenate([part[name] for part in parts], axis=-1) for name in parts[0]}
+
+
+def _parted(
+    whole: Mapping[str, NDArray[np.float64]], parts: Sequence[NDArray[np.intp]]
+) -> list[dict[str, NDArray[np.float64]]]:
+    """Undo `_joined`; of `parts` the lengths count."""
+    ends = np.cumsum([len(part) for part in parts])[:-1]
+    split = {name: np.split(values, ends, axis=-1) for name, values in whole.items()}
+    return [{name: split[name][i] for name in split} for i in range(len(parts))]
 
 
 def network_outputs(model: Model, inputs: Array) -> dict[str, NDArray[np.float64]]:

@@ -49,7 +49,7 @@ TABLES: Mapping[str, Columns] = {
     ),
 }
 #: Columns that are read where they are there; any other is ignored.
-OPTIONAL_COLUMNS = ("group", "genre")
+OPTIONAL_COLUMNS = ("group", "genre", "weight")
 #: So many problems are printed; the rest is counted.
 MOST_LINES = 20
 #: What to do about a file that does not come from the user.
@@ -127,7 +127,9 @@ def read_table(path: Path) -> Table:
     return Table(file, tuple(rows), tuple(problems))
 
 
-def corpus_problems(tables: Mapping[str, Table], audio: Sequence[Path]) -> Iterator[str]:
+def corpus_problems(
+    tables: Mapping[str, Table], audio: Sequence[Path], known: Iterable[str] = ()
+) -> Iterator[str]:
     """Yield every problem of a corpus: of its files, of its songs, then of single values.
 
     Parameters
@@ -136,14 +138,19 @@ def corpus_problems(tables: Mapping[str, Table], audio: Sequence[Path]) -> Itera
         the tables that the folder has, by file name
     audio
         the audio files that the folder has
+    known
+        where it has none, the songs whose rows it has instead
     """
+    known = set(known)
     for table in tables.values():
         yield from table.problems
     if not {"dynamic.csv", "static.csv"} & tables.keys():
         yield "dynamic.csv: neither it nor static.csv is there; add one with the songs' labels"
     if audio:
         yield from _audio_problems(audio)
-        yield from _match_problems(tables, audio)
+        yield from _match_problems(tables, {song_name(a.stem): f"audio/{a.name}" for a in audio})
+    elif known:
+        yield from _match_problems(tables, dict.fromkeys(known, "rows.csv"))
     else:
         yield "audio: no sound files in this folder; add one a song, named as in the tables"
     for table in tables.values():
@@ -152,6 +159,13 @@ def corpus_problems(tables: Mapping[str, Table], audio: Sequence[Path]) -> Itera
 
 def row_problems(table: Table) -> Iterator[str]:
     """Yield what is wrong with single rows: songs or times twice or out of order, and values."""
+    for row in table.rows:
+        if "weight" in row.cells and table.file == "songs.csv":
+            cell = row.cells["weight"].strip()
+            value = number(cell) if cell else 1.0
+            if value is None or not 0 < value <= 100:
+                problem = f'weight "{cell}" is no number over 0, at most 100'
+                yield f"{table.file}:{row.line}: {problem}; leave it out for 1"
     yield from _time_problems(table) if TABLES[table.file].time else _repeat_problems(table)
     yield from _value_problems(table)
 
@@ -229,24 +243,29 @@ def _audio_problems(audio: Sequence[Path]) -> Iterator[str]:
             yield f"audio/{path.name}: the same song as audio/{first.name}; keep one of them"
 
 
-def _match_problems(tables: Mapping[str, Table], audio: Sequence[Path]) -> Iterator[str]:
-    """Yield the songs that are not in exactly one label table, once, and in the audio folder."""
-    songs = {song_name(path.stem) for path in audio}
+def _match_problems(tables: Mapping[str, Table], songs: Mapping[str, str]) -> Iterator[str]:
+    """Yield the songs that are not in exactly one label table, once, and known.
+
+    `songs` says which file each is known by.
+    """
     labelled: dict[str, str] = {}
     label_tables = [tables[file] for file in ("dynamic.csv", "static.csv") if file in tables]
     for table in label_tables:
         for song, row in _first_rows(table.rows).items():
             where = f"{table.file}:{row.line}: "
             if song not in songs:
-                yield f'{where}no audio for song "{song}"; add audio/{song}.wav or remove its rows'
+                kind = "row" if "rows.csv" in songs.values() else "audio"
+                place = "a row of rows.csv" if kind == "row" else f"audio/{song}.wav"
+                yield f'{where}no {kind} for song "{song}"; add {place} or remove its rows'
             if song in labelled:
                 yield f'{where}song "{song}" is in {labelled[song]} too; keep it in one of the two'
             labelled[song] = table.file
     # Labels that could not be read are not missing.
     if label_tables and not any(table.problems for table in label_tables):
-        for path in audio:
-            if song_name(path.stem) not in labelled:
-                yield f"audio/{path.name}: no label; add rows for the song or remove the file"
+        for song, source in songs.items():
+            if song not in labelled:
+                where = source if source != "rows.csv" else f'rows.csv: song "{song}"'
+                yield f"{where}: no label; add rows for the song or remove it"
     for row in tables["songs.csv"].rows if "songs.csv" in tables else ():
         if row.song not in songs and row.song not in labelled:
             yield f'songs.csv:{row.line}: no song "{row.song}" in the corpus; remove the row'

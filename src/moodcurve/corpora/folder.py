@@ -5,11 +5,13 @@ The layout::
     audio/<song>.<ext>   one file a song
     dynamic.csv          song, time_s, valence, arousal   labels along the song, and / or
     static.csv           song, valence, arousal           one label for the whole song
-    songs.csv            song, group, genre               optional, and so are group and genre
+    songs.csv            song, group, genre, weight       optional, and so are all columns but song
+    rows.csv             song, columns of features        of songs without audio, see `known`
 
 Labels are in [-1, 1]. A song is in one of the two label tables. Columns are in any order, and
 further ones are ignored. ``time_s`` is the start, in seconds, of the interval that a label speaks
-of; the interval lasts until the song's next label.
+of; the interval lasts until the song's next label. ``weight`` says how much a song counts in
+training, 1 where none is given. ``rows.csv`` is read where there is no audio.
 """
 
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ from moodcurve.corpora.check import (
     report,
     song_name,
 )
+from moodcurve.corpora.known import read_rows
 from moodcurve.errors import InputError
 
 Array = NDArray[np.float64]
@@ -53,6 +56,10 @@ class Song:
         its genres, the first one first; empty if not given
     features
         an official feature file to take the song's rows from, instead of from the audio
+    rows : (n, 483)
+        rows to take, instead of from the audio, NaN for families that are not known of the song
+    weight
+        how much the song counts in training
     """
 
     name: str
@@ -62,6 +69,8 @@ class Song:
     group: str | None = None
     genres: tuple[str, ...] = ()
     features: Path | None = None
+    rows: NDArray[np.float32] | None = None
+    weight: float = 1.0
 
     @property
     def genre(self) -> str | None:
@@ -141,20 +150,24 @@ def read_corpus(folder: str | PathLike[str]) -> Corpus:
     paths = [folder / file for file in ("dynamic.csv", "static.csv", "songs.csv")]
     tables = {path.name: read_table(path) for path in paths if path.exists()}
     audio = audio_files(folder / "audio")
-    report(folder, corpus_problems(tables, audio))
+    known, problems = read_rows(folder / "rows.csv") if not audio else ({}, [])
+    report(folder, [*problems, *corpus_problems(tables, audio, known)])
     labelled = {
         song: labels
         for file in ("dynamic.csv", "static.csv")
         for song, labels in labels_of(tables.get(file, Table(file))).items()
     }
     details = {row.song: row.cells for row in tables.get("songs.csv", Table("songs.csv")).rows}
+    sources = {song_name(path.stem): path for path in audio} or dict.fromkeys(known)
     songs = []
-    for path in audio:
-        name = song_name(path.stem)
+    for name, path in sources.items():
         cells = details.get(name, {})
         group, genre = (cells.get(column, "").strip() or None for column in ("group", "genre"))
+        weight = float(cells.get("weight", "").strip() or 1)
         starts, labels = labelled[name]
-        songs.append(Song(name, path, starts, labels, group, (genre,) if genre else ()))
+        genres = (genre,) if genre else ()
+        rows = known.get(name)
+        songs.append(Song(name, path, starts, labels, group, genres, rows=rows, weight=weight))
     return Corpus(folder.resolve().name, folder, tuple(sorted(songs, key=lambda song: song.name)))
 
 

@@ -22,7 +22,8 @@ from moodcurve.workers import in_processes
 class LabelledRows:
     """A song's feature rows and labels (n, 2), NaN where a half-second has none.
 
-    Rows are (n, 283), columns as `features.COLUMNS`; from an official feature file (n, 260).
+    Rows are (n, 483), columns as `features.COLUMNS`, NaN for families that are not known of the
+    song; of the official features only (n, 260).
     """
 
     song: Song
@@ -34,25 +35,30 @@ class LabelledRows:
         return replace(self, rows=self.rows[:, : len(FEATURE_NAMES)])
 
 
-def labelled_rows(songs: Sequence[Song], window: float = WINDOW) -> list[LabelledRows]:
+def labelled_rows(
+    songs: Sequence[Song], window: float = WINDOW, official_only: bool = False
+) -> list[LabelledRows]:
     """Read, extract, or take from the cache the rows of songs; join the labels to them by time.
 
-    A song with an official feature file has that file's rows, any other its audio's (one process
-    a core, with a progress bar). A half-second takes the label at its midpoint.
+    A song with an official feature file has that file's rows, one with rows of other families
+    these, any other its audio's (one process a core, with a progress bar): of all families at one
+    level, or of the official features of the sound as it is. A half-second takes the label at its
+    midpoint.
 
     Raises:
         InputError: one line for each song whose features or audio cannot be used or that has no
             label within its length.
     """
-    heard = [number for number, song in enumerate(songs) if song.features is None]
+    heard = [n for n, song in enumerate(songs) if song.features is None and song.rows is None]
     extracted = in_processes(
-        partial(_extracted, window=window), [songs[number] for number in heard]
+        partial(_extracted, window=window, official_only=official_only),
+        [songs[number] for number in heard],
     )
     outcomes = dict(zip(heard, _progress(extracted, len(heard)), strict=True))
     found: list[LabelledRows] = []
     problems: list[str] = []
     for number, song in enumerate(songs):
-        outcome = outcomes[number] if number in outcomes else _read(song, window)
+        outcome = outcomes[number] if number in outcomes else _read(song, window, official_only)
         if isinstance(outcome, str):
             problems.append(outcome)
             continue
@@ -67,12 +73,12 @@ def labelled_rows(songs: Sequence[Song], window: float = WINDOW) -> list[Labelle
     return found
 
 
-def _extracted(song: Song, window: float) -> Rows | str:
+def _extracted(song: Song, window: float, official_only: bool) -> Rows | str:
     """Return the rows of a song's audio and their starts, or the problem with it."""
     if song.audio is None:
         return f"song {song.name}: neither features nor audio; unpack them beside its labels"
     try:
-        rows: Array = cached_rows(song.audio, window)
+        rows: Array = cached_rows(song.audio, window, official_only)
     except Unfinished:  # a full disk: no song's fault
         raise
     except InputError as error:
@@ -80,8 +86,13 @@ def _extracted(song: Song, window: float) -> Rows | str:
     return np.arange(len(rows), dtype=np.float64) * HOP, rows
 
 
-def _read(song: Song, window: float) -> Rows | str:
-    """Return the rows of a song's feature file and their starts, or the problem with it."""
+def _read(song: Song, window: float, official_only: bool) -> Rows | str:
+    """Return the rows that a song comes with and their starts, or the problem with them."""
+    if song.rows is not None:
+        if official_only:
+            needs = "this training needs the official features, which come of audio"
+            return f"song {song.name}: only rows of other families; {needs}"
+        return np.arange(len(song.rows), dtype=np.float64) * HOP, song.rows
     assert song.features is not None
     if window != WINDOW:
         problem = f"windows of {WINDOW:g} s, and {window:g} s are needed"

@@ -148,7 +148,7 @@ def _export(options: argparse.Namespace) -> int:
     from moodcurve.currennt.export import as_data
 
     _check_output(options.output)
-    songs = labelled_rows(open_corpus(options.corpus).songs)
+    songs = labelled_rows(open_corpus(options.corpus).songs, official_only=True)
     data = as_data(songs)
     write_data(data, options.output)
     frames = sum(map(len, data.inputs))

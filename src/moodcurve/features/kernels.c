@@ -692,3 +692,74 @@ EXPORT void follow_periods(const float *samples, ptrdiff_t count, ptrdiff_t orig
             out[0] = out[1] = 0.0;
     }
 }
+
+/* Of each of `filters` filters over `taps` frames and `bands` neighbouring bands, the highest answer
+   over all places in frequency: for t < count, the maximum over p < places of
+   sum_(i, j) kernel[d][i][j] rows[t + i][p + j]. Rows are `width` long and have room for LANES more
+   places than there are. */
+enum { BESIDE = 4 }; /* filters, and half as many vectors of places, that go through side by side */
+
+INLINE void answers(const float *rows, ptrdiff_t width, ptrdiff_t taps, ptrdiff_t bands,
+                    const float *kernel, ptrdiff_t filters, Lanes sums[BESIDE][2])
+{
+    memset(sums, 0, BESIDE * sizeof *sums);
+    ptrdiff_t next = taps * bands;
+    const float *own[BESIDE];
+    for (ptrdiff_t d = 0; d < BESIDE; d++)
+        own[d] = kernel + (d < filters ? d : filters - 1) * next;
+    for (ptrdiff_t i = 0; i < taps; i++)
+        for (ptrdiff_t j = 0; j < bands; j++) {
+            Lanes low = lanes(rows + i * width + j), high = lanes(rows + i * width + j + LANES);
+            for (int d = 0; d < BESIDE; d++) {
+                float weight = own[d][i * bands + j];
+                sums[d][0] += weight * low;
+                sums[d][1] += weight * high;
+            }
+        }
+}
+
+EXPORT void highest_answers(const float *rows, ptrdiff_t count, ptrdiff_t width, ptrdiff_t places,
+                            ptrdiff_t taps, ptrdiff_t bands, const float *kernel,
+                            ptrdiff_t filters, float *highest)
+{
+    for (ptrdiff_t t = 0; t < count; t++)
+        for (ptrdiff_t d = 0; d < filters; d += BESIDE) {
+            ptrdiff_t some = filters - d < BESIDE ? filters - d : BESIDE;
+            for (ptrdiff_t p = 0; p < places; p += 2 * LANES) {
+                Lanes sums[BESIDE][2];
+                answers(rows + t * width + p, width, taps, bands, kernel + d * taps * bands, some,
+                        sums);
+                for (ptrdiff_t e = 0; e < some; e++) {
+                    float values[2 * LANES], *own = highest + t * filters + d + e;
+                    memcpy(values, sums[e], sizeof values);
+                    for (ptrdiff_t k = 0; k < 2 * LANES && p + k < places; k++)
+                        if ((p == 0 && k == 0) || values[k] > *own)
+                            *own = values[k];
+                }
+            }
+        }
+}
+
+/* Products of windows of `size` values, `step` apart, with each of `columns` columns of weights:
+   out[t][d] = sum_k values[t step + k] weights[k][d]. Columns come in multiples of 16. */
+EXPORT void sliding_products(const float *values, ptrdiff_t count, ptrdiff_t step, ptrdiff_t size,
+                             const float *weights, ptrdiff_t columns, float *out)
+{
+    enum { WINDOWS = 4, VECTORS = 16 / LANES };
+    for (ptrdiff_t first = 0; first < count; first += WINDOWS)
+        for (ptrdiff_t d = 0; d < columns; d += 16) {
+            Lanes sums[WINDOWS][VECTORS];
+            const float *own[WINDOWS];
+            memset(sums, 0, sizeof sums);
+            for (ptrdiff_t t = 0; t < WINDOWS; t++)
+                own[t] = values + (first + t < count ? first + t : count - 1) * step;
+            for (ptrdiff_t k = 0; k < size; k++)
+                for (int v = 0; v < VECTORS; v++) {
+                    Lanes column = lanes(weights + k * columns + d + v * LANES);
+                    for (int t = 0; t < WINDOWS; t++)
+                        sums[t][v] += own[t][k] * column;
+                }
+            for (ptrdiff_t t = 0; t < WINDOWS && first + t < count; t++)
+                memcpy(out + (first + t) * columns + d, sums[t], sizeof sums[t]);
+        }
+}

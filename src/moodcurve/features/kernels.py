@@ -41,6 +41,11 @@ _PARAMETERS: dict[str, tuple[Any, ...]] = {
     "entropies": (_FLOATS, _SIZE, _FLOAT, _DOUBLES),
     "up_and_down": (_FLOATS, _SIZE, _DOUBLES),
     "roll_off_bins": (_FLOATS, _SIZE, _DOUBLES, _SIZE, _INTS),
+    "highest_answers": (
+        *(_FLOATS, _SIZE, _SIZE, _SIZE, _SIZE, _SIZE),
+        *(_FLOATS, _SIZE, _FLOATS),
+    ),
+    "sliding_products": (_FLOATS, _SIZE, _SIZE, _SIZE, _FLOATS, _SIZE, _FLOATS),
 }
 FUNCTIONS = {
     name: [ctypes.c_void_p if isinstance(kind, np.dtype) else kind for kind in kinds]
@@ -136,6 +141,35 @@ def roll_off_bins(power: Float32, shares: Float64) -> Indices:
     found = np.empty((len(power), len(shares)), np.int32)
     _call("roll_off_bins", power, len(power), shares, len(shares), found)
     return found
+
+
+def highest_answers(rows: Float32, kernel: Float32, places: int) -> Float32:
+    """The highest answer of filters (D, I, J), I rows by J columns, over all places: (n, D).
+
+    Of row t the maximum over p < `places` of sum_ij kernel[d, i, j] rows[t + i, p + j]. `rows` is
+    (n + I - 1, W), with 32 columns or more to the right of those that the filters are to see.
+    """
+    filters, taps, bands = kernel.shape
+    count, width = len(rows) - taps + 1, rows.shape[1]
+    highest = np.empty((count, filters), np.float32)
+    _call(
+        "highest_answers",
+        *(rows, count, width, places, taps, bands),
+        *(kernel, filters, highest),
+    )
+    return highest
+
+
+def sliding_products(values: Float32, weights: Float32, step: int) -> Float32:
+    """Windows of a series times weights (K, D), D a multiple of 16: (n, D).
+
+    Row t is values[t step : t step + K] @ weights, for as many windows as there are.
+    """
+    size, columns = weights.shape
+    count = (len(values) - size) // step + 1
+    out = np.empty((count, columns), np.float32)
+    _call("sliding_products", values, count, step, size, weights, columns, out)
+    return out
 
 
 def energies(samples: Float32, steps: int, step: int) -> Float64:

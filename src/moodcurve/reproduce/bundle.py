@@ -43,5 +43,5 @@ def save_model(
     }
     limit = results.recipe.preset.limit
     moments = material.mean, material.deviation
-    model = Model(SCALES, WINDOW, (), *moments, limit, fusions, None, about)
+    model = Model(SCALES, WINDOW, (), (), *moments, limit, fusions, None, about)
     save(model, run / "model")

@@ -125,7 +125,10 @@ def prepare(split: Split, limit: float | None, full: Sequence[Song] = ()) -> Mat
     `full` are the development songs at full length, to pretrain on; without them it is all there
     is of each. Raises InputError where a song's rows cannot be had.
     """
-    songs = [song.official() for song in labelled_rows([*split.development, *split.test])]
+    songs = [
+        song.official()
+        for song in labelled_rows([*split.development, *split.test], official_only=True)
+    ]
     whole, test = songs[: len(split.development)], songs[len(split.development) :]
     mean, deviation = moments(whole)
 
@@ -137,7 +140,9 @@ def prepare(split: Split, limit: float | None, full: Sequence[Song] = ()) -> Mat
     development = tuple(_labelled_stretch(song) for song in whole)
     unlabelled = tuple(song.rows for song in whole)
     if full:
-        unlabelled = tuple(standard(song.official().rows) for song in labelled_rows(full))
+        unlabelled = tuple(
+            standard(song.official().rows) for song in labelled_rows(full, official_only=True)
+        )
     pretraining = {TRAINING: unlabelled}
     if split.official:
         pretraining[WITH_TEST] = tuple(song.rows for song in (*development, *test))

@@ -20,7 +20,7 @@ from moodcurve.spread import LEVEL, Spread, below_zero, edges, terms
 
 Float64 = NDArray[np.float64]
 
-_AXES = 20  # at most, of the space in which songs are near or far
+AXES = 20  # at most, of the space in which songs are near or far
 _ENOUGH = 10  # songs that a quadrant needs for factors of its own
 _STEPS = 40  # by then a quadrant's share no longer moves
 
@@ -41,7 +41,7 @@ def fit_familiarity(
     means = np.array([song.mean(axis=0, dtype=np.float64) for song in songs])
     around = means - means.mean(axis=0)
     _, sizes, axes = np.linalg.svd(around, full_matrices=False)
-    count = min(_AXES, int((sizes > 1e-9 * max(sizes[0], 1e-300)).sum()))
+    count = min(AXES, int((sizes > 1e-9 * max(sizes[0], 1e-300)).sum()))
     axes = (axes[:count].T / sizes[:count]) * np.sqrt(len(songs))
     points = np.array([point(song, axes) for song in songs])
     home = np.full(len(songs), -1)

@@ -22,7 +22,7 @@ from moodcurve.corpora.folder import Corpus, Song
 from moodcurve.corpora.rows import LabelledRows, labelled_rows
 from moodcurve.elm import ELMRegressor
 from moodcurve.errors import InputError
-from moodcurve.features import COLUMNS, FEATURE_NAMES, WINDOW
+from moodcurve.features import COLUMNS, FEATURE_NAMES, LISTENER_NAMES, WINDOW
 from moodcurve.fusion import settled, supervectors
 from moodcurve.metrics import rmse
 from moodcurve.model import DIMENSIONS, Fusion, Model
@@ -31,7 +31,7 @@ from moodcurve.predict import groups_outputs
 from moodcurve.sequences import cut, pad
 from moodcurve.spread import Spread
 from moodcurve.training.batches import Sequences
-from moodcurve.training.calibration import fit_factors, fit_familiarity, fit_spread
+from moodcurve.training.calibration import AXES, fit_factors, fit_familiarity, fit_spread
 from moodcurve.training.devices import GPU_AT_ONCE, device_of
 from moodcurve.training.loop import Task, one_thread, train_many
 from moodcurve.training.network import initial_network
@@ -89,7 +89,10 @@ def train_model(
     for folder in folders:
         if folders.count(folder) > 1:
             raise InputError(f"{folder}: given twice; name each corpus once")
-    songs = labelled_rows([song for corpus in corpora for song in corpus.songs])
+    official_only = not preset.contexts and not preset.listener
+    songs = labelled_rows(
+        [song for corpus in corpora for song in corpus.songs], official_only=official_only
+    )
     names = [corpus.name for corpus in corpora]
     return train_on_songs(songs, preset, name, names, distribute=distribute, device=device)
 
@@ -117,7 +120,7 @@ def train_on_songs(
     sets = partitions([s.song for s in songs], preset, rng)
     trained = _train_all(standard, sets, preset, seed, distribute or one_a_core, device)
     groups = _groups(trained, len(sets))
-    familiarity, distances = fit_familiarity([s.rows for s in standard], sets)
+    familiarity, distances = fit_familiarity([_by_ear(s.rows, model) for s in standard], sets)
     fused = {}
     for d, dimension in enumerate(DIMENSIONS):
         own, output = (groups[None], d) if preset.joint else (groups[d], 0)
@@ -140,23 +143,46 @@ def train_on_songs(
     return replace(model, fusions=_with_bands(fused), familiarity=familiarity, about=about)
 
 
+def _by_ear(inputs: Array, model: Model) -> Array:
+    """A song's inputs by which it is familiar or not: the listener's, the others 0, if it is heard.
+
+    Of some songs nothing else is known; and it is what tells kinds of music apart.
+    """
+    if not model.listener:
+        return inputs
+    alone = np.zeros_like(inputs)
+    place = listener_inputs(model.listener)
+    alone[:, place] = inputs[:, place]
+    return alone
+
+
+def listener_inputs(listener: tuple[int, ...]) -> slice:
+    """Where the listener's inputs stand: last, see `context.input_names`."""
+    return slice(-len(LISTENER_NAMES) * len(listener), None)
+
+
 def bundle_bytes(preset: Preset, songs: int) -> int:
     """What the bundle of a model that learns from so many songs takes on disk, at most."""
-    inputs = len(input_names(preset.contexts))
+    inputs = len(input_names(preset.contexts, preset.listener))
     outputs = len(DIMENSIONS) if preset.joint else 1
     rng = np.random.default_rng(0)
     network = initial_network(inputs, preset.layers, preset.units, rng, outputs=outputs)
     networks = len(SCALES) * preset.partitions * (1 if preset.joint else len(DIMENSIONS))
-    familiarity = inputs * (inputs + songs)
+    familiarity = AXES * (inputs + songs) + songs
     return 4 * (networks * parameter_count(network) + familiarity) + 2**20  # and all else
 
 
 def without_networks(songs: Sequence[LabelledRows], preset: Preset) -> Model:
-    """A model that can make inputs of rows; it hears harmony where all songs have it."""
-    contexts = preset.contexts if all(s.rows.shape[1] == len(COLUMNS) for s in songs) else ()
-    mean, deviation = moments([replace(s, rows=in_context(s.rows, contexts)) for s in songs])
+    """A model that can make inputs of rows.
+
+    It hears harmony and the listener where all songs have rows of all families.
+    """
+    heard: tuple[tuple[int, ...], tuple[int, ...]] = (), ()
+    if all(s.rows.shape[1] == len(COLUMNS) for s in songs):
+        heard = preset.contexts, preset.listener
+    mean, deviation = moments([replace(s, rows=in_context(s.rows, *heard)) for s in songs])
     deviation[[FEATURE_NAMES.index(name) for name in preset.left_out]] = np.inf
-    return Model(SCALES, WINDOW, contexts, mean, deviation, preset.limit, {}, None, {})
+    return Model(SCALES, WINDOW, *heard, mean, deviation, preset.limit, {}, None, {})
 
 
 def _groups(
@@ -184,7 +210,9 @@ def learned(model: Model) -> str:
     """What training has come to, as text: the validation error of each part of the model."""
     training = model.about["training"]
     errors = training["validation_rmse"]
-    heard = "harmony heard" if model.contexts else "the 260 official features only"
+    heard = "the 260 official features only"
+    if not model.official_only:
+        heard = "harmony and the learned listener heard"
     lines = [
         f"{training['songs']} songs, {training['labelled_rows']} labelled half-seconds, {heard}",
         "RMSE on songs held out for validation:",
@@ -204,9 +232,12 @@ def learned(model: Model) -> str:
 def moments(songs: Sequence[LabelledRows]) -> tuple[Array, Array]:
     """Mean and standard deviation of each feature over the labelled rows; a constant one has 1."""
     rows = np.concatenate([s.rows[~np.isnan(s.labels[:, 0])] for s in songs], dtype=np.float64)
-    deviation = rows.std(axis=0)
+    known = ~np.isnan(rows)
+    count = np.maximum(known.sum(axis=0), 1)
+    mean = np.where(known, rows, 0).sum(axis=0) / count
+    deviation = np.sqrt(np.square(np.where(known, rows - mean, 0)).sum(axis=0) / count)
     deviation[deviation < 1e-12] = 1.0
-    return rows.mean(axis=0).astype(np.float32), deviation.astype(np.float32)
+    return mean.astype(np.float32), deviation.astype(np.float32)
 
 
 def _train_all(
@@ -254,7 +285,8 @@ def _task(
     which = len(DIMENSIONS) if key.dimension is None else key.dimension
     rng = np.random.default_rng([seed, which, key.scale, key.partition])
     held = set(members.tolist())
-    training = [song for number, song in enumerate(songs) if number not in held]
+    others = [song for number, song in enumerate(songs) if number not in held]
+    training = _also_listener_only(others, preset)
     validation = [songs[number] for number in sorted(held)]
     outputs = len(DIMENSIONS) if key.dimension is None else 1
     start = initial_network(
@@ -266,6 +298,32 @@ def _task(
         sequences(validation, key.dimension, key.scale, preset.balance),
         rng,
     )
+
+
+def _also_listener_only(songs: Sequence[LabelledRows], preset: Preset) -> Sequence[LabelledRows]:
+    """The songs, and each that has other inputs once more with the listener's only.
+
+    A song counts as much as before, `preset.listener_only` of it without the other inputs.
+    """
+    share = preset.listener_only
+    inputs = len(input_names(preset.contexts, preset.listener))
+    if not share or songs[0].rows.shape[1] != inputs:
+        return songs
+    found = []
+    for song in songs:
+        if song.song.rows is not None:
+            found.append(song)
+            continue
+        alone = np.zeros_like(song.rows)
+        place = listener_inputs(preset.listener)
+        alone[:, place] = song.rows[:, place]
+        found.append(_weighed(song, 1 - share))
+        found.append(_weighed(replace(song, rows=alone), share))
+    return found
+
+
+def _weighed(song: LabelledRows, factor: float) -> LabelledRows:
+    return replace(song, song=replace(song.song, weight=factor * song.song.weight))
 
 
 def sequences(
@@ -287,13 +345,17 @@ def sequences(
         weights += [weight] * int(labelled.sum())
     inputs, mask = pad(rows, scale)
     targets = pad(labels, scale)[0]
-    return Sequences(inputs, targets, mask, np.array(weights, np.float32) if balance else None)
+    alike = not balance and len({song.song.weight for song in songs}) == 1
+    return Sequences(inputs, targets, mask, None if alike else np.array(weights, np.float32))
 
 
 def song_weights(songs: Sequence[LabelledRows], balance: float) -> NDArray[np.float64]:
-    """What each row of each song counts, (S,): n^-balance for n labelled rows, on average 1."""
+    """What each row of each song counts, (S,), on average 1.
+
+    In proportion to n^-balance for n labelled rows, and to the song's own weight.
+    """
     counts = np.array([max(1, (~np.isnan(s.labels[:, 0])).sum()) for s in songs], np.float64)
-    weights = counts**-balance
+    weights = counts**-balance * [s.song.weight for s in songs]
     mean: NDArray[np.float64] = weights * counts.sum() / (weights * counts).sum()
     return mean
 
@@ -306,6 +368,7 @@ class _HeldOut(NamedTuple):
     outputs: NDArray[np.float64]  # (S, n)
     vectors: NDArray[np.floating[Any]]  # (n, 3 S), supervectors
     labels: NDArray[np.float64]  # (n,), NaN where there is none
+    weight: float
 
     @property
     def there(self) -> NDArray[np.bool_]:
@@ -328,7 +391,8 @@ def _held_out(
             song = songs[number]
             said = groups_outputs((group,), SCALES, song.rows)[..., output]
             labels = song.labels[:, dimension].astype(np.float64)
-            found.append(_HeldOut(int(number), p, said[0], supervectors(said[0]), labels))
+            vectors = supervectors(said[0])
+            found.append(_HeldOut(int(number), p, said[0], vectors, labels, song.song.weight))
     return found
 
 
@@ -358,8 +422,9 @@ def _fuse(
     """
 
     def fit(members: Sequence[_HeldOut]) -> ELMRegressor:
-        sizes = [h.there.sum() for h in members]
-        counts = np.concatenate([np.full(n, float(n) ** -preset.balance) for n in sizes])
+        sizes = [int(h.there.sum()) for h in members]
+        weights = [h.weight * size**-preset.balance for h, size in zip(members, sizes, strict=True)]
+        counts = np.repeat(weights, sizes)
         elm = ELMRegressor(preset.elm_nodes, preset.elm_ridge, random_state=seed)
         labels = np.concatenate([h.labels[h.there] for h in members])
         vectors = np.concatenate([h.vectors[h.there] for h in members])

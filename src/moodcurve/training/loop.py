@@ -37,7 +37,8 @@ class Settings:
 
     `error` is what the gradient is taken of: half the squared error's "sum" over the labelled
     frames of an update, as in CURRENNT, or its "mean"; or 1 less Lin's concordance of each
-    mini-batch, "ccc", summed over the outputs. Either way a network is stopped by its squared
+    mini-batch, "ccc", summed over the outputs; with `course`, and so many times half the squared
+    error of each sequence's course, what is left of its error less its mean. Either way a network is stopped by its squared
     error. `stochastic` updates after each mini-batch
     of `batch` sequences, otherwise once an epoch on all of them. `patience` is in epochs without a
     new best. `noise` is the sigma of Gaussian noise on the training inputs, fresh each epoch.
@@ -55,6 +56,7 @@ class Settings:
     patience: int = 20
     noise: float = 0.6
     error: str = "sum"
+    course: float = 0.0
     clip_deltas: bool = True
 
     def __post_init__(self) -> None:
@@ -297,6 +299,8 @@ def _update(
         outputs = run_all([m.progress.model for m in own], joined.inputs, joined.lengths)
         errors = _half_squared_errors(outputs, joined)
         goals = _discordances(outputs, joined) if settings.error == "ccc" else errors
+        if settings.course:
+            goals = goals + settings.course * _course_errors(outputs, joined)
         if settings.error == "mean":
             counts = np.array([labels[n] for n, _ in few], np.float32)
             goals = goals / send(counts, goals.device)
@@ -333,6 +337,15 @@ def _half_squared_errors(outputs: Tensor, batch: Batch) -> Tensor:
     labelled = ~batch.targets.isnan()
     squares = torch.where(labelled, outputs - batch.targets.nan_to_num(), 0).square()
     return 0.5 * (squares * batch.weights).sum(dim=(1, 2, 3))
+
+
+def _course_errors(outputs: Tensor, batch: Batch) -> Tensor:
+    """Half the squared error of each sequence's course, what is left of it less its mean, (M,)."""
+    labelled = ~batch.targets.isnan()
+    errors = torch.where(labelled, outputs - batch.targets.nan_to_num(), 0)
+    means = errors.sum(dim=1, keepdim=True) / labelled.sum(dim=1, keepdim=True).clamp(min=1)
+    courses = torch.where(labelled, errors - means, 0).square()
+    return 0.5 * (courses * batch.weights).sum(dim=(1, 2, 3))
 
 
 def _discordances(outputs: Tensor, batch: Batch) -> Tensor:

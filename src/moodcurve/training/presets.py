@@ -24,7 +24,10 @@ class Preset:
         elm_nodes, elm_ridge: of the fusion; ridge 0 is the plain pseudo-inverse.
         elm_share, smoothing: of the fusion, see `fusion.settled`.
         left_out: names of the features that the networks do not see.
-        contexts: half-seconds over which harmony is heard, see `context.in_context`.
+        contexts, listener: half-seconds over which harmony and the learned listener are heard, see
+            `context.in_context`.
+        listener_only: share of a song's weight with which networks also learn from the listener's
+            numbers alone, as they know nothing else of songs of a corpus without audio.
         joint: one network for both dimensions instead of one each.
         balance: a song of n labelled rows counts n^(1 - balance) times as much as one of one row; 0
             is every row alike, as in the paper.
@@ -43,6 +46,8 @@ class Preset:
     smoothing: int = 1
     left_out: tuple[str, ...] = ()
     contexts: tuple[int, ...] = ()
+    listener: tuple[int, ...] = ()
+    listener_only: float = 0.0
     joint: bool = False
     balance: float = 0.0
 
@@ -70,6 +75,7 @@ PRESETS: Mapping[str, Preset] = {
             learning_rate=2e-3,
             weight_decay=0.01,
             noise=0.6,
+            course=2.0,
             batch=50,
             epochs=60,
             patience=10,
@@ -80,9 +86,11 @@ PRESETS: Mapping[str, Preset] = {
         elm_nodes=50,
         elm_ridge=1.0,
         elm_share=0.5,
-        smoothing=21,
+        smoothing=31,
         left_out=ILL_CONDITIONED,
         contexts=(20, 240),
+        listener=(20,),
+        listener_only=0.3,
         joint=True,
         balance=0.5,
     ),
