@@ -635,7 +635,7 @@ def test_training_where_the_disk_is_full(run, bundle, corpus, out, here, monkeyp
         patch.setattr(os, "posix_fallocate", full, raising=False)
         code, text, error = run("train", corpus[0], "-o", out / "model")
     assert (code, text, trained) == (2, "", [])
-    complains(error, f"{out}: no room for 5 MB (No space left on device); make room or choose")
+    complains(error, f"{out}: no room for 6 MB (No space left on device); make room or choose")
     assert files(out) == ["temporary"]
 
     code, text, error = run("train", corpus[0], "-o", out / "model")

@@ -84,8 +84,8 @@ def test_elm_output_adds_the_bias():
 
 
 def test_settled_by_hand():
-    """A quarter of the ELM's, three of the average's; then the mean of three, fewer at the ends."""
+    """A quarter of the ELM's, three of the average's; then the mean of the last three, or fewer."""
     elm, average = np.array([4.0, 0, 0, 8]), np.array([0.0, 4, 0, 0])
     np.testing.assert_allclose(settled(elm, average, 0.25, 1), [1, 3, 0, 2])
-    np.testing.assert_allclose(settled(elm, average, 0.25, 3), [2, 4 / 3, 5 / 3, 1])
+    np.testing.assert_allclose(settled(elm, average, 0.25, 3), [1, 2, 4 / 3, 5 / 3])
     np.testing.assert_array_equal(settled(elm, average, 1.0, 1), elm)

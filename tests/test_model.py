@@ -171,10 +171,10 @@ def test_weights_are_never_unpickled(bundle, kind):
 
 def test_another_format(model, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(bundles, "FORMAT", 4)
+        patch.setattr(bundles, "FORMAT", 5)
         patch.setattr(bundles, "__version__", "9.9")
         save(model, tmp_path / "new")
-    refused(tmp_path / "new", r"a model of format 4, made with moodcurve 9\.9; .* reads format 3")
+    refused(tmp_path / "new", r"a model of format 5, made with moodcurve 9\.9; .* reads format 4")
 
 
 def test_other_features(model, tmp_path, monkeypatch):

@@ -150,7 +150,7 @@ def test_what_the_model_says_of_itself(here, tmp_path):
 @pytest.mark.parametrize("joint", [False, True])
 def test_the_room_that_a_bundle_takes(here, tmp_path, joint):
     """At most what was said before, and not much less: networks of weights that none can pack."""
-    preset = replace(TINY, units=32, joint=joint)
+    preset = replace(TINY, units=32, joint=joint, contexts=(), listener=())  # as its songs are
     save(train_on_songs(corpus(), preset, "tiny", []), tmp_path / "bundle")
     taken = sum(path.stat().st_size for path in (tmp_path / "bundle").iterdir())
     assert taken < bundle_bytes(preset, 10) < 1.6 * taken + 2**20

@@ -11,7 +11,7 @@ Float64 = NDArray[np.float64]
 
 NEIGHBOURS = 3  # that the distance is the mean of
 AROUND = 15  # training songs that show how hard songs like one are
-STRANGE = 99.0  # percentile from which on a song is flagged
+STRANGE = 95.0  # percentile from which on a song is flagged: there lie tones, noise and clicks
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,7 +17,7 @@ from moodcurve.audio import SAMPLE_RATE, read_blocks, resample, sample_rate
 from moodcurve.curve import Band, Curve
 from moodcurve.errors import InputError
 from moodcurve.familiarity import STRANGE, nearest
-from moodcurve.features import COLUMNS, FEATURE_NAMES
+from moodcurve.features import COLUMNS, FAMILIES, FEATURE_NAMES
 from moodcurve.fusion import elm_output, settled, supervectors
 from moodcurve.model import DEFAULT, DIMENSIONS, Fusion, Model, load
 from moodcurve.network import Array, Network, forward_all
@@ -44,7 +44,8 @@ class Rows2Curve:
 
         Args:
             rows: (n, 483) features every half-second, columns as `features.COLUMNS`; the first 260
-                do for a model that knows the official features only.
+                do for a model that knows the official features only. All official features or all
+                of harmony may be NaN, not known, for a model that hears the listener.
             about: what else to note in the curve, such as the song's name.
 
         Raises:
@@ -54,8 +55,7 @@ class Rows2Curve:
         widths = (len(FEATURE_NAMES), len(COLUMNS))
         if rows.ndim != 2 or rows.shape[1] not in widths or not len(rows):
             raise InputError(f"rows: shape {rows.shape}; give (half-seconds, {len(COLUMNS)})")
-        if not np.isfinite(rows).all():
-            raise InputError("rows: NaN or infinity among the features; extract them again")
+        self._check(rows)
         silent = rows[:, _LOUDNESS] == 0
         sounding = [part for part in stretches(silent) if len(part)] or [np.arange(len(rows))]
         heard = [(part, self.model.inputs(rows[part])) for part in sounding]
@@ -74,6 +74,16 @@ class Rows2Curve:
             about={**(about or {}), **self._origin(), **found, "silent_rows": int(silent.sum())},
             band=Band(**{edge: clipped[edge] for edge in band}) if band else None,
         )
+
+    def _check(self, rows: np.ndarray) -> None:
+        """Raise InputError for NaN or infinity, but in a family that is not known of the song."""
+        known = np.isfinite(rows)
+        for family, place in FAMILIES.items():
+            optional = family != "listener" and self.model.listener
+            if optional and np.isnan(rows[:, place]).all():
+                known[:, place] = True
+        if not known.all():
+            raise InputError("rows: NaN or infinity among the features; extract them again")
 
     def _fused(self, outputs: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
         return {d: fuse(fusion, outputs[d]) for d, fusion in self.model.fusions.items()}
