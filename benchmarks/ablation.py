@@ -30,6 +30,8 @@ from moodcurve.training.presets import SCALES, Preset, preset
 DEFAULT = preset("default")
 ROWS: dict[str, Preset] = {
     "without harmony": replace(DEFAULT, contexts=()),
+    "without the listener": replace(DEFAULT, listener=(), listener_only=0.0),
+    "no copies with the listener only": replace(DEFAULT, listener_only=0.0),
     "harmony over 10 s only": replace(DEFAULT, contexts=(20,)),
     "with jitter, shimmer, fading derivatives": replace(DEFAULT, left_out=()),
     "a network for each dimension": replace(DEFAULT, joint=False),
@@ -40,6 +42,11 @@ ROWS: dict[str, Preset] = {
     "input noise 0.3": replace(DEFAULT, settings=replace(DEFAULT.settings, noise=0.3)),
     "input noise 1.0": replace(DEFAULT, settings=replace(DEFAULT.settings, noise=1.0)),
     "weight decay 0.1": replace(DEFAULT, settings=replace(DEFAULT.settings, weight_decay=0.1)),
+    "no loss of the course": replace(DEFAULT, settings=replace(DEFAULT.settings, course=0.0)),
+    "loss of the course times 10": replace(
+        DEFAULT, settings=replace(DEFAULT.settings, course=10.0)
+    ),
+    "smoothed over 5 s": replace(DEFAULT, smoothing=11),
     "loss: 1 - CCC": replace(DEFAULT, settings=replace(DEFAULT.settings, error="ccc")),
 }
 KEPT: dict[str, tuple[str, ...]] = {  # by --against: the mean of these

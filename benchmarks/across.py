@@ -27,7 +27,12 @@ from moodcurve.metrics import ccc, pearson_r, rmse
 from moodcurve.model import DIMENSIONS
 from moodcurve.network import Array, forward
 from moodcurve.sequences import cut, stitch
-from moodcurve.training.ensemble import partitions, sequences, without_networks
+from moodcurve.training.ensemble import (
+    also_listener_only,
+    partitions,
+    sequences,
+    without_networks,
+)
 from moodcurve.training.loop import one_thread, train
 from moodcurve.training.network import initial_network
 from moodcurve.training.presets import Preset, preset
@@ -57,7 +62,7 @@ def trained(**changed: float | str) -> Row:
 
 
 def by_song(inputs: Array) -> Array:
-    """The official features less the song's mean, over its deviation; harmony as it is."""
+    """The official features less the song's mean, over its deviation; the others as they are."""
     own = inputs[:, : len(FEATURE_NAMES)]
     normal = (own - own.mean(axis=0)) / (own.std(axis=0) + 0.1)
     return np.hstack([normal, inputs[:, len(FEATURE_NAMES) :]])
@@ -66,7 +71,9 @@ def by_song(inputs: Array) -> Array:
 ROWS = {
     "default": Row(),
     "without harmony": Row(replace(DEFAULT, contexts=())),
-    "harmony only": without(""),
+    "without the listener": Row(replace(DEFAULT, listener=(), listener_only=0.0)),
+    "listener only": Row(replace(DEFAULT, contexts=(), left_out=FEATURE_NAMES)),
+    "harmony and listener only": without(""),
     "without MFCCs": without("mfcc"),
     "without MFCCs and auditory bands": without("mfcc", "audSpec_Rfilt"),
     "without voice's features": without("F0", "voicing", "jitter", "shimmer", "HNR"),
@@ -152,6 +159,7 @@ def mean_curves(
     for number, members in enumerate(sets):
         held, rng = set(members.tolist()), np.random.default_rng([0, number])
         outside = [s for whole in (songs, copies) for i, s in enumerate(whole) if i not in held]
+        outside = list(also_listener_only(outside, chosen))
         inside = [songs[i] for i in sorted(held)]
         outputs = 2 if dimension is None else 1
         features = songs[0].rows.shape[1]

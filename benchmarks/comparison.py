@@ -5,9 +5,10 @@
 
 Takes the curves that cross-validation kept, and predicts the same songs by what was trained on the
 same others: multiple linear regression, support vectors with an RBF kernel and gradient boosting
-(all half-second by half-second, on what the networks see, harmony in context included), a plain
-LSTM (forward in time, the preset's units and training, sequences of 60), and the constant. Then
-every figure with its interval over songs, and the paired difference to the model. One thread.
+(all half-second by half-second, on what the networks see, harmony and listener in context
+included), a plain LSTM (forward in time, the preset's units and training, sequences of 60), and the
+constant. Then every figure with its interval over songs, and the paired difference to the model.
+One thread.
 """
 
 import argparse
@@ -85,7 +86,10 @@ def baselines(songs: list[LabelledRows], chosen: Preset, folds: int) -> dict[str
 
 
 def moments_of(songs: list[LabelledRows], chosen: Preset) -> tuple[Any, Any]:
-    seen = [LabelledRows(s.song, in_context(s.rows, chosen.contexts), s.labels) for s in songs]
+    seen = [
+        LabelledRows(s.song, in_context(s.rows, chosen.contexts, chosen.listener), s.labels)
+        for s in songs
+    ]
     return moments(seen)
 
 
@@ -95,7 +99,9 @@ def standard(
     """The songs as the networks see them: in context, standardised."""
     mean, deviation = known or moments_of(songs, chosen)
     inputs = [
-        standardise(in_context(s.rows, chosen.contexts), mean, deviation, chosen.limit)
+        standardise(
+            in_context(s.rows, chosen.contexts, chosen.listener), mean, deviation, chosen.limit
+        )
         for s in songs
     ]
     pairs = zip(songs, inputs, strict=True)

@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -33,7 +34,7 @@ from moodcurve.audio import SAMPLE_RATE, find_songs, read  # noqa: E402
 from moodcurve.features import frames  # noqa: E402
 from moodcurve.metrics import rmse  # noqa: E402
 from moodcurve.model import DIMENSIONS  # noqa: E402
-from moodcurve.rows import all_rows_of  # noqa: E402
+from moodcurve.rows import gain_of, levelled_rows_of  # noqa: E402
 
 CLIPS = Path(__file__).parents[2] / "shared" / "corpora" / "clips" / "audio"
 VOICING = ("F0final", "voicingFinalUnclipped", "jitter", "shimmer", "logHNR")  # 24 columns
@@ -152,16 +153,23 @@ def compare(ours: Array, theirs: Array, delayed: Array) -> list[Column]:
 
 
 def interchange(
-    songs: list[Path], ours: list[Array], theirs: list[Array], harmony: list[Array]
+    songs: list[Path], their_rows: Callable[[Array, Seconds], Array]
 ) -> dict[str, float]:
     """How far two curves of a song differ, by our rows and by theirs: the largest RMSE of each.
 
-    Harmony, which the reference does not have, is ours in both.
+    The song is at the level that models hear it at. Harmony and the listener, which the reference
+    does not have, are ours in both.
     """
     rows2curve = Rows2Curve()
     largest = dict.fromkeys(DIMENSIONS, 0.0)
-    for song, notes, *rows in zip(songs, harmony, ours, theirs, strict=True):
-        curves = [rows2curve(np.hstack([each, notes])) for each in rows]
+    for song in songs:
+        samples = read(song)
+        gain = gain_of([samples])
+        ours = levelled_rows_of([samples], gain)
+        theirs = their_rows(np.float32(gain) * samples, defaultdict(float))
+        count = min(len(ours), len(theirs))
+        mixed = np.hstack([theirs[:count], ours[:count, len(features.FEATURE_NAMES) :]])
+        curves = [rows2curve(each) for each in (ours[:count], mixed)]
         found = {d: rmse(*(getattr(curve, d) for curve in curves)) for d in DIMENSIONS}
         print(f"  {song.name:30}" + "".join(f"{d} {e:.4f}   " for d, e in found.items()))
         largest = {d: max(largest[d], found[d]) for d in DIMENSIONS}
@@ -214,7 +222,7 @@ def main() -> None:
         return
     kinds = ("audio", "decoding", "ours", "transforms", "descriptors", "derivatives")
     seconds: Seconds = dict.fromkeys(kinds, 0.0)
-    ours, theirs, delayed, harmony = [], [], [], []
+    ours, theirs, delayed = [], [], []
     for song in songs:
         samples = timed_read(song, seconds)
         seconds["audio"] += len(samples) / SAMPLE_RATE
@@ -224,7 +232,6 @@ def main() -> None:
         count = min(map(len, all_rows))  # one side may have a last row more
         for kept, rows in zip((ours, theirs, delayed), all_rows, strict=True):
             kept.append(rows[:count])
-        harmony.append(all_rows_of([samples])[:count, len(features.FEATURE_NAMES) :])
     columns = compare(*map(np.concatenate, (ours, theirs, delayed)))
     inside = [column for column in columns if column.name.startswith(VOICING)]
     groups = {
@@ -236,7 +243,7 @@ def main() -> None:
     print(f"{len(songs)} recordings, {seconds['audio']:.0f} s, {sum(map(len, ours))} rows\n")
     show(columns, groups, cost)
     print("\ncurves of the shipped model from the reference's rows and from ours, RMSE:")
-    furthest = interchange(songs, ours, theirs, harmony)
+    furthest = interchange(songs, their_rows)
     print(f"\ntwo processes are {scaling(songs):.2f} times as fast as one (by the clock)")
     if options.json:
         figures = {

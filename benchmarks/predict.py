@@ -2,7 +2,8 @@
 
     python benchmarks/predict.py [SONG] [--model default]
 
-Without SONG, the example song is repeated to four minutes and written as mp3. One thread.
+Without SONG, the example song is repeated to four minutes and written as mp3. One thread. The
+listener's floor is the time of its multiplications at the speed of a large matrix product.
 """
 
 import argparse
@@ -22,9 +23,13 @@ import numpy as np  # noqa: E402
 import soundfile  # noqa: E402
 
 from moodcurve.audio import SAMPLE_RATE, read, read_blocks  # noqa: E402
+from moodcurve.features import Harmony, Listener  # noqa: E402
 from moodcurve.model import Model, load  # noqa: E402
 from moodcurve.predict import File2Curve, fuse, network_outputs  # noqa: E402
-from moodcurve.rows import all_rows_of  # noqa: E402
+from moodcurve.rows import all_rows_of, gain_of, rows_of  # noqa: E402
+
+LISTENER_PRODUCTS = 0.77e6  # multiplications a frame of the filters that are not dead
+LISTENER_FRAMES = 62.5  # a second
 
 EXAMPLE = Path(__file__).parents[1] / "examples" / "four_moods.ogg"
 
@@ -47,15 +52,18 @@ def stages(song: Path, model: Model) -> None:
     """Time and peak of allocations of each stage of one song."""
     blocks = list(read_blocks(song))
     minutes = sum(map(len, blocks)) / SAMPLE_RATE / 60
-    rows = all_rows_of(blocks, model.window)
+    rows = all_rows_of(lambda: blocks, model.window)
     inputs = model.inputs(rows)
     outputs = network_outputs(model, inputs)
     print(f"{song.name}: {minutes:.1f} minutes, model {model.about['name']}\n")
     print(f"{'stage':24}{'seconds':>10}{'s / minute':>12}{'peak MB':>10}")
     total = 0.0
     for name, stage in (
-        ("decode", lambda: [None for _ in read_blocks(song)]),
-        ("features", lambda: all_rows_of(blocks, model.window)),
+        ("decode, twice", lambda: [None for _ in range(2) for _ in read_blocks(song)]),
+        ("loudness", lambda: gain_of(blocks)),
+        ("features", lambda: rows_of(blocks, model.window)),
+        ("harmony", lambda: [*map(Harmony().push, blocks)]),
+        ("listener", lambda: [*map(Listener().push, blocks)]),
         ("context", lambda: model.inputs(rows)),
         ("networks, 4 scales", lambda: network_outputs(model, inputs)),
         ("fusion", lambda: [fuse(f, outputs[d]) for d, f in model.fusions.items()]),
@@ -65,6 +73,15 @@ def stages(song: Path, model: Model) -> None:
         print(f"{name:24}{seconds:10.3f}{seconds / minutes:12.4f}{peak:10.1f}")
     print(f"{'all':24}{total:10.3f}{total / minutes:12.4f}")
     print(f"\n{60 * minutes / total:.0f} times faster than the music plays, on one core")
+    floor = LISTENER_PRODUCTS * LISTENER_FRAMES * 60 / products_a_second()
+    print(f"the listener's floor: {floor:.3f} s / minute")
+
+
+def products_a_second() -> float:
+    """Multiplications (each with its addition) a second within a large matrix product."""
+    size = 1024
+    matrix = np.ones((size, size), np.float32)
+    return size**3 / timed(lambda: matrix @ matrix)
 
 
 def growth(song: Path, model: Model, folder: Path) -> None:

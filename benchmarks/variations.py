@@ -33,7 +33,7 @@ def varied(song: LabelledRows) -> LabelledRows:
     speed = SEMITONE ** rng.uniform(-1, 1)
     audio = soxr.resample(read(song.song.audio), SAMPLE_RATE * speed, SAMPLE_RATE)
     audio = through_mp3(coloured(audio, *10 ** (DECIBELS / 20 * rng.uniform(-1, 1, 3))))
-    rows = all_rows_of([audio])
+    rows = all_rows_of(lambda: [audio])
     copy = replace(song.song, starts=song.song.starts / speed)
     labels = copy.labels_at(np.arange(len(rows)) * HOP + HOP / 2)
     return LabelledRows(copy, rows, labels.astype(np.float32))

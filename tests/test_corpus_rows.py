@@ -73,7 +73,9 @@ def test_labels_are_joined_by_time(tmp_path, here):
     for song in (a, b, c):
         assert song.rows.shape == (len(song.labels), 483)
         assert (song.rows.dtype, song.labels.dtype) == (np.float32, np.float32)
-        np.testing.assert_array_equal(song.rows, all_rows_of(lambda song=song: [read(song.song.audio)]))
+        np.testing.assert_array_equal(
+            song.rows, all_rows_of(lambda song=song: [read(song.song.audio)])
+        )
 
 
 def test_in_several_processes(tmp_path, cache):

@@ -140,7 +140,7 @@ def test_damaged_weights_are_named(tmp_path, monkeypatch, damage):
     monkeypatch.setattr(listener, "_WEIGHTS", path)
     listener.weights.cache_clear()
     try:
-        with pytest.raises(InputError, match="listener.npz: .*install moodcurve again"):
+        with pytest.raises(InputError, match=r"listener\.npz: .*install moodcurve again"):
             listener.weights()
     finally:
         listener.weights.cache_clear()

@@ -48,7 +48,9 @@ def test_it_holds_plain_arrays():
             assert archive[key].dtype.kind in "fU"
             if archive[key].dtype.kind == "f" and key != "deviation":
                 assert np.isfinite(archive[key]).all()
-        unseen = {input_names((20, 240), (20,))[i] for i in np.flatnonzero(np.isinf(archive["deviation"]))}
+        unseen = {
+            input_names((20, 240), (20,))[i] for i in np.flatnonzero(np.isinf(archive["deviation"]))
+        }
     assert unseen == set(ILL_CONDITIONED)
 
 

@@ -1,7 +1,8 @@
 """Train the model that ships and write it, with its figures, into the package.
 
-    python tools/default_model.py vgmidi excerpts --check clips --figures docs/cross_validation.json
+    python tools/default_model.py vgmidi excerpts emomusic --check clips --figures FIGURES.json
 
+`emomusic` is the corpus that `tools/imputed_corpus.py` writes.
 The figures by cross-validation come from `benchmarks/cross_validation.py --json`; those on the
 folder given by --check, which takes no part in training, are measured here.
 """
@@ -22,6 +23,8 @@ BUNDLE = Path(__file__).parents[1] / "src" / "moodcurve" / "models" / "default"
 NAMES = {
     "vgmidi": "VGMIDI (piano arrangements of game music, rendered with FluidR3)",
     "excerpts": "261 six-second excerpts of recordings in ten genres",
+    "emomusic": "733 songs of emoMusic (labels theirs; the listener's numbers imputed, see "
+    "tools/imputed_corpus.py)",
 }
 
 

@@ -3,11 +3,11 @@
     python tools/imputed_corpus.py emomusic.npz pairs.npz FOLDER [--weight 0.3]
 
 The audio of emoMusic's songs is not to be had, but 160 numbers of another network about each are
-(compact_cnn, Choi et al. 2017), published with their labels. `pairs.npz` has both networks' numbers
-of other music, window by window (`compact`, `musicnn`, and `song`). From these, kernel ridge
-regression learns to say the listener's numbers from the other network's, and says them of emoMusic's
-songs. Prints how well that does on pairs of songs left out, and writes FOLDER as a corpus for
-`moodcurve train`: `rows.csv`, `static.csv`, and `songs.csv` with the weight of every song.
+(compact_cnn, Choi et al. 2017), published with their labels. `pairs.npz` has both networks'
+numbers of other music, window by window (`compact`, `musicnn`, and `song`). From these, kernel
+ridge regression learns to say the listener's numbers from the other network's, and says them of
+emoMusic's songs. Prints how well that does on pairs of songs left out, and writes FOLDER as a
+corpus for `moodcurve train`: `rows.csv`, `static.csv`, and `songs.csv` with the songs' weight.
 """
 
 import argparse
@@ -52,7 +52,9 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     write(options.folder / "rows.csv", LISTENER_NAMES, names, guessed)
     write(options.folder / "static.csv", ("valence", "arousal"), names, labels)
-    write(options.folder / "songs.csv", ("weight",), names, np.full((len(names), 1), options.weight))
+    write(
+        options.folder / "songs.csv", ("weight",), names, np.full((len(names), 1), options.weight)
+    )
     print(f"wrote {options.folder}: {len(names)} songs")
 
 

@@ -286,7 +286,7 @@ def _task(
     rng = np.random.default_rng([seed, which, key.scale, key.partition])
     held = set(members.tolist())
     others = [song for number, song in enumerate(songs) if number not in held]
-    training = _also_listener_only(others, preset)
+    training = also_listener_only(others, preset)
     validation = [songs[number] for number in sorted(held)]
     outputs = len(DIMENSIONS) if key.dimension is None else 1
     start = initial_network(
@@ -300,7 +300,7 @@ def _task(
     )
 
 
-def _also_listener_only(songs: Sequence[LabelledRows], preset: Preset) -> Sequence[LabelledRows]:
+def also_listener_only(songs: Sequence[LabelledRows], preset: Preset) -> Sequence[LabelledRows]:
     """The songs, and each that has other inputs once more with the listener's only.
 
     A song counts as much as before, `preset.listener_only` of it without the other inputs.

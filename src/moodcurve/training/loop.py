@@ -37,10 +37,10 @@ class Settings:
 
     `error` is what the gradient is taken of: half the squared error's "sum" over the labelled
     frames of an update, as in CURRENNT, or its "mean"; or 1 less Lin's concordance of each
-    mini-batch, "ccc", summed over the outputs; with `course`, and so many times half the squared
-    error of each sequence's course, what is left of its error less its mean. Either way a network is stopped by its squared
-    error. `stochastic` updates after each mini-batch
-    of `batch` sequences, otherwise once an epoch on all of them. `patience` is in epochs without a
+    mini-batch, "ccc", summed over the outputs. `course` times half the squared error of each
+    sequence's course, its error less its mean error, is added. Either way a network is stopped by
+    its squared error. `stochastic` updates after each mini-batch of `batch` sequences, otherwise
+    once an epoch on all of them. `patience` is in epochs without a
     new best. `noise` is the sigma of Gaussian noise on the training inputs, fresh each epoch.
     `momentum` is for "sgd", `weight_decay` (decoupled) for "adam".
     """
