@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from cross_validation import cross_validate
+from cross_validation import cross_validate, fold_sets
 from numpy.typing import NDArray
 
 from moodcurve.corpora.folder import read_corpus
@@ -83,7 +83,9 @@ def main() -> None:
         several = zip(*(kept[name] for name in KEPT[options.row]), strict=True)
         changed = [np.mean(curves, axis=0) for curves in several]
     else:
-        changed = cross_validate(songs, ROWS[options.row], options.folds)[0]["model"]
+        changed = cross_validate(songs, ROWS[options.row], fold_sets(songs, options.folds))[0][
+            "model"
+        ]
     figures = {}
     for corpus in corpora:
         members = [i for i, song in enumerate(songs) if song.song in corpus.songs]

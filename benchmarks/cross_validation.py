@@ -2,6 +2,7 @@
 
     python benchmarks/cross_validation.py CORPUS... [--preset default] [--folds 7] [--json FILE]
                                           [--predictions FILE.npz] [--seed N] [--live]
+                                          [--leave-genre-out]
 
 Songs are dealt to folds by whole groups (series); songs without group one by one, evenly by genre.
 Within a fold's training songs the preset draws its own validation sets, so what stops the networks
@@ -11,7 +12,9 @@ grouped cross-validation within the training songs), each scale's networks alone
 and the ELM alone. Then how often the band holds the label, overall and by the label's quadrant,
 how wide it is beside the constant predictor's, and how many songs are flagged as unfamiliar. The
 predictions are kept for `benchmarks/comparison.py`. With --live, on every eighth half-second of
-songs over 30 s, what the model says of it when the music was heard up to 0 and 5 s after it.
+songs over 30 s, what the model says of it when the music was heard up to 0 and 5 s after it. With
+--leave-genre-out, the folds are the genres of the songs that have one, each predicted by a model
+that heard no song of it.
 """
 
 import argparse
@@ -60,6 +63,7 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=7)
     parser.add_argument("--seed", type=int, default=0, help="of the training, not of the folds")
     parser.add_argument("--live", action="store_true", help="also follow the songs live")
+    parser.add_argument("--leave-genre-out", action="store_true", help="a fold a genre")
     parser.add_argument("--json", type=Path)
     parser.add_argument("--predictions", type=Path, help="also keep every system's curves there")
     options = parser.parse_args()
@@ -67,9 +71,13 @@ def main() -> None:
     corpora = [read_corpus(folder) for folder in options.corpora]
     songs = labelled_rows([song for corpus in corpora for song in corpus.songs])
     start = time.perf_counter()
+    sets = genre_sets(songs) if options.leave_genre_out else fold_sets(songs, options.folds)
     estimates, bands = cross_validate(
-        songs, preset(options.preset), options.folds, options.seed, options.live
+        songs, preset(options.preset), sets, options.seed, options.live
     )
+    if options.leave_genre_out:
+        show_genres(songs, sets, estimates)
+        return
     heard = [i for i, song in enumerate(songs) if options.live and len(song.rows) > LIVE_FROM]
     if heard:
         show_live([songs[i] for i in heard], estimates, heard)
@@ -103,16 +111,48 @@ def fold_sets(songs: list[LabelledRows], folds: int) -> list[NDArray[np.int64]]:
     return validation_sets([song.song for song in songs], folds, 1 / folds, rng)
 
 
+def genre_sets(songs: list[LabelledRows]) -> list[NDArray[np.int64]]:
+    """The songs of each genre."""
+    genres = [song.song.genres[:1] for song in songs]
+    return [
+        np.array([i for i, one in enumerate(genres) if one == genre])
+        for genre in sorted({one for one in genres if one})
+    ]
+
+
+def show_genres(
+    songs: list[LabelledRows], sets: list[NDArray[np.int64]], estimates: Estimates
+) -> None:
+    """Print each genre's figures by the models that heard none of it."""
+    print(f"{'':16}{'':8}{'valence RMSE':>16}{'arousal RMSE':>16}")
+    print(f"{'genre left out':16}{'songs':>8}" + f"{'model':>8}{'const':>8}" * 2)
+    for members in [*sets, np.concatenate(sets)]:
+        cells = ""
+        for d in range(len(DIMENSIONS)):
+            labels = np.concatenate([songs[i].labels[:, d] for i in members])
+            there = ~np.isnan(labels)
+            for name in ("model", "constant"):
+                said = np.concatenate([estimates[name][i][:, d] for i in members])
+                cells += f"{rmse(labels[there], said[there]):8.3f}"
+        genre = songs[members[0]].song.genres[0] if len(members) < sum(map(len, sets)) else "all"
+        print(f"{genre:16}{len(members):8}{cells}")
+
+
 def cross_validate(
-    songs: list[LabelledRows], chosen: Preset, folds: int, seed: int = 0, live: bool = False
-) -> tuple[Estimates, list[Banded]]:
+    songs: list[LabelledRows],
+    chosen: Preset,
+    sets: list[NDArray[np.int64]],
+    seed: int = 0,
+    live: bool = False,
+) -> tuple[Estimates, dict[int, Banded]]:
     """Estimates (n, 2) of every song by every system, none of which was trained on it.
 
-    And the band around the model's.
+    And the band around the model's. `sets` are the folds' test songs; a song that is in none has
+    no estimates.
     """
     estimates: Estimates = {}
     bands: dict[int, Banded] = {}
-    for test in tqdm(fold_sets(songs, folds), "folds", disable=None):
+    for test in tqdm(sets, "folds", disable=None):
         held = set(test.tolist())
         training = [song for i, song in enumerate(songs) if i not in held]
         model = train_on_songs(training, chosen, "fold", [], seed=seed)
@@ -130,7 +170,7 @@ def cross_validate(
             filled = estimates.setdefault(name, [np.empty((0, 2))] * len(songs))
             for i, value in zip(test, values, strict=True):
                 filled[i] = value
-    return estimates, [bands[i] for i in range(len(songs))]
+    return estimates, bands
 
 
 def curves(

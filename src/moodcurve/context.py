@@ -71,6 +71,19 @@ def in_context(
     return np.hstack([values.astype(np.float32) for values in inputs])
 
 
+def listener_alone(inputs: Array, listener: tuple[int, ...]) -> Array:
+    """The inputs (n, F) with all but the listener's 0, their mean; as they are without a listener.
+
+    Of a song of a corpus without audio nothing else is known.
+    """
+    if not listener:
+        return inputs
+    alone = np.zeros_like(inputs)
+    place = slice(-len(LISTENER_NAMES) * len(listener), None)
+    alone[:, place] = inputs[:, place]
+    return alone
+
+
 def centred_mean(values: Float64, width: int) -> Float64:
     """Mean over `width` rows around each, (width - 1) // 2 of them before it.
 

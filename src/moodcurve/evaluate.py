@@ -130,6 +130,7 @@ def table(figures: Figures) -> str:
         f"{'':28}{'valence':^24}  {'arousal':^24}",
         f"{'':28}{'RMSE':>8}{'r':>8}{'CCC':>8}  {'RMSE':>8}{'r':>8}{'CCC':>8}",
         *_block("all frames pooled", figures, _pooled),
+        *_block("song means", figures, _song_means),
         *_block("by song: mean", figures, _of_songs("mean")),
         *_block("by song: spread (sd)", figures, _of_songs("sd")),
     ]
@@ -150,6 +151,11 @@ def write_json(figures: Figures, path: Path) -> None:
 
 def _pooled(result: Figures, metric: str) -> float | None:
     value: float | None = result["pooled"][metric]
+    return value
+
+
+def _song_means(result: Figures, metric: str) -> float | None:
+    value: float | None = result["song_means"][metric]
     return value
 
 

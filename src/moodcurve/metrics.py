@@ -99,11 +99,13 @@ def evaluate(references: Sequence[ArrayLike], estimates: Sequence[ArrayLike]) ->
 
             {"valence": {"pooled": {"rows": .., "rmse": .., "r": .., "ccc": ..},
                          "songs": {"rmse": {"mean": .., "sd": .., "count": ..},
-                                   "r": {..}, "ccc": {..}}},
+                                   "r": {..}, "ccc": {..}},
+                         "song_means": {"rmse": .., "r": .., "ccc": ..}},
              "arousal": {..}}
 
         `sd` is the sample standard deviation over songs (n - 1); `count` is how many songs
-        entered, which leaves out those for which the metric is undefined
+        entered, which leaves out those for which the metric is undefined. `song_means` is of one
+        value a song, its mean over the annotated half-seconds
 
     Raises
     ------
@@ -128,9 +130,17 @@ def evaluate(references: Sequence[ArrayLike], estimates: Sequence[ArrayLike]) ->
 
 def _evaluate_dimension(pairs: Sequence[tuple[Array, Array]]) -> dict[str, Any]:
     reference, estimate = (np.concatenate(side) for side in zip(*pairs, strict=True))
-    pooled = {key: _or_none(metric(reference, estimate)) for key, metric in METRICS.items()}
     songs = {key: _over_songs([metric(x, y) for x, y in pairs]) for key, metric in METRICS.items()}
-    return {"pooled": {"rows": len(reference), **pooled}, "songs": songs}
+    means = np.array([(x.mean(), y.mean()) for x, y in pairs]).T
+    return {
+        "pooled": {"rows": len(reference), **_of(reference, estimate)},
+        "songs": songs,
+        "song_means": _of(means[0], means[1]),
+    }
+
+
+def _of(reference: Array, estimate: Array) -> dict[str, float | None]:
+    return {key: _or_none(metric(reference, estimate)) for key, metric in METRICS.items()}
 
 
 def _over_songs(values: Sequence[float]) -> dict[str, Any]:

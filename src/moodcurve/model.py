@@ -44,7 +44,8 @@ class Fusion:
     predictions are averaged (paper, section 3.5; the paper has two groups, here any number), then
     `fusion.settled`.
     Networks may be both dimensions': then the two fusions have the same `groups`, and `output` says
-    which of the networks' outputs is this dimension's.
+    which of the networks' outputs is this dimension's. With `by_listener`, the dimension is
+    predicted from the learned listener's inputs alone, see `context.listener_alone`.
     """
 
     groups: tuple[tuple[Network, ...], ...]  # (G groups, S scales), scales as in `Model.scales`
@@ -54,6 +55,7 @@ class Fusion:
     output: int = 0
     elm_share: float = 1.0
     smoothing: int = 1  # half-seconds
+    by_listener: bool = False
     spread: Spread | None = None  # of the errors; None where nobody measured them
 
 
@@ -188,6 +190,7 @@ def save(model: Model, folder: Path) -> None:
         "listener": list(model.listener),
         "listener_version": listener.about()["version"] if model.listener else None,
         "joint": model.joint,
+        "by_listener": [d for d in DIMENSIONS if model.fusions[d].by_listener],
         **{key: getattr(model.fusions[DIMENSIONS[0]], key) for key in _SETTLED},
         "groups": len(model.fusions[DIMENSIONS[0]].groups),
         "limit": model.limit,
@@ -320,6 +323,7 @@ def load(model: str | Path = DEFAULT) -> Model:
                 _part(arrays, f"{dimension}/"),
                 groups[whose[dimension]],
                 number if manifest["joint"] else 0,
+                by_listener=dimension in manifest["by_listener"],
                 **{key: manifest[key] for key in _SETTLED},
             )
             for number, dimension in enumerate(DIMENSIONS)
@@ -342,13 +346,13 @@ def _fusion(
     own: Mapping[str, np.ndarray],
     groups: tuple[tuple[Network, ...], ...],
     output: int,
-    **settled: Any,
+    **further: Any,
 ) -> Fusion:
     spread = None
     if "spread_weights" in own:
         spread = Spread(own["spread_weights"], own["spread_squares"], own["spread_factors"])
     elm = own["elm_weights"], own["elm_bias"], own["elm_beta"]
-    return Fusion(groups, *elm, output, spread=spread, **settled)
+    return Fusion(groups, *elm, output, spread=spread, **further)
 
 
 def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from moodcurve import __version__, features
 from moodcurve.audio import SAMPLE_RATE, read_blocks, resample, sample_rate
+from moodcurve.context import listener_alone
 from moodcurve.curve import Band, Curve
 from moodcurve.errors import InputError
 from moodcurve.familiarity import STRANGE, nearest
@@ -207,11 +208,15 @@ def _parted(
 
 def network_outputs(model: Model, inputs: Array) -> dict[str, NDArray[np.float64]]:
     """What the networks of each dimension say of a song's inputs (n, F): (G, S, n) each."""
-    said: dict[int, NDArray[np.float64]] = {}  # of networks that are both dimensions' only once
-    for fusion in model.fusions.values():
-        if id(fusion.groups) not in said:
-            said[id(fusion.groups)] = groups_outputs(fusion.groups, model.scales, inputs)
-    return {d: said[id(f.groups)][..., f.output] for d, f in model.fusions.items()}
+    said: dict[tuple[int, bool], NDArray[np.float64]] = {}  # of networks that are both's only once
+    found = {}
+    for dimension, fusion in model.fusions.items():
+        key = id(fusion.groups), fusion.by_listener
+        if key not in said:
+            heard = listener_alone(inputs, model.listener) if fusion.by_listener else inputs
+            said[key] = groups_outputs(fusion.groups, model.scales, heard)
+        found[dimension] = said[key][..., fusion.output]
+    return found
 
 
 def fuse(fusion: Fusion, outputs: NDArray[np.float64]) -> NDArray[np.float64]:

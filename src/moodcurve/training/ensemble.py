@@ -17,12 +17,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from moodcurve.cluster import Distribute, one_a_core
-from moodcurve.context import in_context, input_names
+from moodcurve.context import in_context, input_names, listener_alone
 from moodcurve.corpora.folder import Corpus, Song
 from moodcurve.corpora.rows import LabelledRows, labelled_rows
 from moodcurve.elm import ELMRegressor
 from moodcurve.errors import InputError
-from moodcurve.features import COLUMNS, FEATURE_NAMES, LISTENER_NAMES, WINDOW
+from moodcurve.features import COLUMNS, FEATURE_NAMES, WINDOW
 from moodcurve.fusion import settled, supervectors
 from moodcurve.metrics import rmse
 from moodcurve.model import DIMENSIONS, Fusion, Model
@@ -120,12 +120,15 @@ def train_on_songs(
     sets = partitions([s.song for s in songs], preset, rng)
     trained = _train_all(standard, sets, preset, seed, distribute or one_a_core, device)
     groups = _groups(trained, len(sets))
-    familiarity, distances = fit_familiarity([_by_ear(s.rows, model) for s in standard], sets)
+    by_listener = [replace(s, rows=listener_alone(s.rows, model.listener)) for s in standard]
+    familiarity, distances = fit_familiarity([s.rows for s in by_listener], sets)
     fused = {}
     for d, dimension in enumerate(DIMENSIONS):
         own, output = (groups[None], d) if preset.joint else (groups[d], 0)
-        held = _held_out(d, output, own, standard, sets)
-        fused[dimension] = _fuse(own, output, held, distances, preset, seed)
+        alone = dimension in preset.by_listener and bool(model.listener)
+        held = _held_out(d, output, own, by_listener if alone else standard, sets)
+        found = _fuse(own, output, held, distances, preset, seed)
+        fused[dimension] = found._replace(fusion=replace(found.fusion, by_listener=alone))
     labels = np.concatenate([s.labels for s in songs])
     about = {
         "name": name,
@@ -141,24 +144,6 @@ def train_on_songs(
         "figures": {},
     }
     return replace(model, fusions=_with_bands(fused), familiarity=familiarity, about=about)
-
-
-def _by_ear(inputs: Array, model: Model) -> Array:
-    """A song's inputs by which it is familiar or not: the listener's, the others 0, if it is heard.
-
-    Of some songs nothing else is known; and it is what tells kinds of music apart.
-    """
-    if not model.listener:
-        return inputs
-    alone = np.zeros_like(inputs)
-    place = listener_inputs(model.listener)
-    alone[:, place] = inputs[:, place]
-    return alone
-
-
-def listener_inputs(listener: tuple[int, ...]) -> slice:
-    """Where the listener's inputs stand: last, see `context.input_names`."""
-    return slice(-len(LISTENER_NAMES) * len(listener), None)
 
 
 def bundle_bytes(preset: Preset, songs: int) -> int:
@@ -314,10 +299,8 @@ def also_listener_only(songs: Sequence[LabelledRows], preset: Preset) -> Sequenc
         if song.song.rows is not None:
             found.append(song)
             continue
-        alone = np.zeros_like(song.rows)
-        place = listener_inputs(preset.listener)
-        alone[:, place] = song.rows[:, place]
         found.append(_weighed(song, 1 - share))
+        alone = listener_alone(song.rows, preset.listener)
         found.append(_weighed(replace(song, rows=alone), share))
     return found
 

@@ -28,6 +28,7 @@ class Preset:
             `context.in_context`.
         listener_only: share of a song's weight with which networks also learn from the listener's
             numbers alone, as they know nothing else of songs of a corpus without audio.
+        by_listener: dimensions that are predicted from the listener's inputs alone, the others 0.
         joint: one network for both dimensions instead of one each.
         balance: a song of n labelled rows counts n^(1 - balance) times as much as one of one row; 0
             is every row alike, as in the paper.
@@ -48,6 +49,7 @@ class Preset:
     contexts: tuple[int, ...] = ()
     listener: tuple[int, ...] = ()
     listener_only: float = 0.0
+    by_listener: tuple[str, ...] = ()
     joint: bool = False
     balance: float = 0.0
 
@@ -91,6 +93,7 @@ PRESETS: Mapping[str, Preset] = {
         contexts=(20, 240),
         listener=(20,),
         listener_only=0.3,
+        by_listener=("arousal",),
         joint=True,
         balance=0.5,
     ),
