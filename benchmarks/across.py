@@ -1,12 +1,13 @@
-"""What a choice is worth across kinds of music: trained on one corpus, tested on the other.
+"""What a choice is worth across kinds of music: tested on a corpus, trained on the others.
 
-    python benchmarks/across.py CORPUS CORPUS [--row NAME] [--json FILE]
+    python benchmarks/across.py CORPUS CORPUS... [--row NAME] [--json FILE]
 
-Two corpora of other music, other recordings and other listeners: what holds from one to the other
-may hold for a user's songs. The five networks of scale 30 are trained on one corpus, each stopped
-on its own partition of it, and their mean is the curve of the other's songs; no fusion. Without
---row, all rows: some ten minutes on one core, and five more to hear the songs otherwise. Level and
-spread of labels differ between corpora, so r says more here than RMSE. One thread.
+Other music, other recordings and other listeners: what holds from some corpora to another may hold
+for a user's songs. Every corpus with audio is left out once. The five networks of scale 30 are
+trained on the others, each stopped on its own partition of them, and their mean is the curve of the
+songs left out; no fusion, smoothed as the preset says. Without --row, all rows: a minute each on
+one core. Level and spread of labels differ between corpora, so r says more here than RMSE. One
+thread.
 """
 
 import argparse
@@ -20,12 +21,14 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 from variations import varied
 
+from moodcurve.context import listener_alone
 from moodcurve.corpora.folder import read_corpus
 from moodcurve.corpora.rows import LabelledRows, labelled_rows
 from moodcurve.features import FEATURE_NAMES
+from moodcurve.fusion import recent_mean
 from moodcurve.metrics import ccc, pearson_r, rmse
 from moodcurve.model import DIMENSIONS
-from moodcurve.network import Array, forward
+from moodcurve.network import Array, Network, forward
 from moodcurve.sequences import cut, stitch
 from moodcurve.training.ensemble import (
     also_listener_only,
@@ -70,54 +73,56 @@ def by_song(inputs: Array) -> Array:
 
 ROWS = {
     "default": Row(),
+    "arousal by all inputs too": Row(replace(DEFAULT, by_listener=())),
+    "both by the listener alone": Row(replace(DEFAULT, by_listener=DIMENSIONS)),
+    "without the listener": Row(replace(DEFAULT, listener=(), listener_only=0, by_listener=())),
     "without harmony": Row(replace(DEFAULT, contexts=())),
-    "without the listener": Row(replace(DEFAULT, listener=(), listener_only=0.0)),
-    "listener only": Row(replace(DEFAULT, contexts=(), left_out=FEATURE_NAMES)),
     "harmony and listener only": without(""),
-    "without MFCCs": without("mfcc"),
     "without MFCCs and auditory bands": without("mfcc", "audSpec_Rfilt"),
-    "without voice's features": without("F0", "voicing", "jitter", "shimmer", "HNR"),
-    "without slopes": without("_de_"),
-    "without deviations": without("_stddev"),
     "features normal in each song": Row(seen=by_song),
+    "no copies with listener only": Row(replace(DEFAULT, listener_only=0.0)),
+    "harmony over 10 and 30 s": Row(replace(DEFAULT, contexts=(20, 60))),
+    "listener over 10 s and 2 minutes": Row(replace(DEFAULT, listener=(20, 240))),
+    "no loss of the course": trained(course=0.0),
+    "loss of the course times 10": trained(course=10.0),
     "two layers": Row(replace(DEFAULT, layers=2)),
-    "16 units": Row(replace(DEFAULT, units=16)),
     "64 units": Row(replace(DEFAULT, units=64)),
-    "input noise 0.3": trained(noise=0.3),
-    "input noise 1.0": trained(noise=1.0),
-    "weight decay 0.1": trained(weight_decay=0.1),
     "loss: 1 - CCC": trained(error="ccc"),
-    "a network for each dimension": Row(replace(DEFAULT, joint=False)),
     "every half-second counts alike": Row(replace(DEFAULT, balance=0.0)),
-    "every song counts alike": Row(replace(DEFAULT, balance=1.0)),
     "a varied copy of each song": Row(copies=True),
 }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("corpora", nargs=2, type=Path)
+    parser.add_argument("corpora", nargs="+", type=Path)
     parser.add_argument("--row", choices=[*ROWS], metavar="ROW", help=", ".join(ROWS))
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     one_thread()
     corpora = [read_corpus(folder) for folder in options.corpora]
-    songs = [labelled_rows(corpus.songs) for corpus in corpora]
+    songs = {corpus.name: labelled_rows(corpus.songs) for corpus in corpora}
+    tested = [name for name, own in songs.items() if own[0].song.audio]
     rows = {options.row: ROWS[options.row]} if options.row else ROWS
-    copies: list[list[LabelledRows]] = [[], []]
+    copies: dict[str, list[LabelledRows]] = {name: [] for name in songs}
     if any(row.copies for row in rows.values()):
-        copies = [list(tqdm(in_processes(varied, s), "copies", len(s))) for s in songs]
-    names = [corpus.name for corpus in corpora]
-    titles = [f"{a} to {b}" for a, b in (names, names[::-1])]
-    print("five networks of one scale, trained on one corpus, tested on the other\n")
-    print(f"{'':32}{titles[0]:^24}{titles[1]:^24}\n{'':32}" + f"{'valence':^12}{'arousal':^12}" * 2)
-    print(f"{'':32}" + f"{'RMSE':>6}{'r':>6}" * 4)
+        for name in tested:
+            copies[name] = list(tqdm(in_processes(varied, songs[name]), "copies"))
+    print("five networks of one scale, tested on one corpus, trained on the others\n")
+    print(f"{'':32}" + "".join(f"{name[:22]:^24}" for name in tested))
+    print(f"{'':32}" + f"{'valence':^12}{'arousal':^12}" * len(tested))
+    print(f"{'':32}" + f"{'RMSE':>6}{'r':>6}" * 2 * len(tested))
     kept = {}
     for name, row in rows.items():
-        ways = [figures(row, songs[a], copies[a], songs[b]) for a, b in ((0, 1), (1, 0))]
-        kept[name] = dict(zip(titles, ways, strict=True))
-        cells = [f"{way[d][0]:6.3f}{way[d][2]:6.2f}" for way in ways for d in DIMENSIONS]
-        print(f"{name:32}{''.join(cells)}", flush=True)
+        kept[name] = {}
+        for test in tested:
+            training, varied_copies = (
+                [song for corpus, own in kind.items() if corpus != test for song in own]
+                for kind in (songs, copies)
+            )
+            kept[name][test] = figures(row, training, varied_copies, songs[test])
+        found = [way[d] for way in kept[name].values() for d in DIMENSIONS]
+        print(f"{name:32}" + "".join(f"{e:6.3f}{r:6.2f}" for e, _, r in found), flush=True)
     if options.json:
         options.json.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
 
@@ -134,41 +139,44 @@ def figures(
     def seen(songs: Sequence[LabelledRows]) -> list[LabelledRows]:
         return [replace(song, rows=row.seen(model.inputs(song.rows))) for song in songs]
 
-    whose = (None,) if row.preset.joint else (0, 1)
-    own, others = seen(training), seen(copies) if row.copies else []
-    curves = [mean_curves(row.preset, d, own, others, seen(test)) for d in whose]
-    said = np.hstack(curves)
+    networks = trained_networks(row.preset, seen(training), seen(copies) if row.copies else [])
     labels = np.concatenate([song.labels for song in test]).astype(np.float64)
     there = ~np.isnan(labels[:, 0])
-    return {
-        dimension: [float(f(labels[there, d], said[there, d])) for f in (rmse, ccc, pearson_r)]
-        for d, dimension in enumerate(DIMENSIONS)
-    }
+    found = {}
+    for d, dimension in enumerate(DIMENSIONS):
+        inputs = [song.rows for song in seen(test)]
+        if dimension in row.preset.by_listener:
+            inputs = [listener_alone(x, row.preset.listener) for x in inputs]
+        said = np.concatenate([mean_curve(networks, d, x, row.preset.smoothing) for x in inputs])
+        found[dimension] = [float(f(labels[there, d], said[there])) for f in (rmse, ccc, pearson_r)]
+    return found
 
 
-def mean_curves(
-    chosen: Preset,
-    dimension: int | None,
-    songs: Sequence[LabelledRows],
-    copies: Sequence[LabelledRows],
-    test: Sequence[LabelledRows],
-) -> NDArray[np.float64]:
-    """What the networks of all partitions say of the test songs, (n, 1) or, of None, (n, 2)."""
-    total = np.float64(0)
+def trained_networks(
+    chosen: Preset, songs: Sequence[LabelledRows], copies: Sequence[LabelledRows]
+) -> list[Network]:
+    """A network of both dimensions for each partition."""
+    networks = []
     sets = partitions([s.song for s in songs], chosen, np.random.default_rng(0))
     for number, members in enumerate(sets):
         held, rng = set(members.tolist()), np.random.default_rng([0, number])
-        outside = [s for whole in (songs, copies) for i, s in enumerate(whole) if i not in held]
-        outside = list(also_listener_only(outside, chosen))
         inside = [songs[i] for i in sorted(held)]
-        outputs = 2 if dimension is None else 1
+        names = {song.song.name for song in inside}
+        outside = [song for song in (*songs, *copies) if song.song.name not in names]
+        outside = list(also_listener_only(outside, chosen))
         features = songs[0].rows.shape[1]
-        start = initial_network(features, chosen.layers, chosen.units, rng, chosen.sigma, outputs)
-        data = (sequences(part, dimension, SCALE, chosen.balance) for part in (outside, inside))
-        network, _ = train(start, *data, chosen.settings, rng)
-        curves = [stitch(forward(network, cut(s.rows, SCALE)), len(s.rows)) for s in test]
-        total = total + np.concatenate(curves, dtype=np.float64) / len(sets)
-    return total
+        start = initial_network(features, chosen.layers, chosen.units, rng, chosen.sigma, 2)
+        data = (sequences(part, None, SCALE, chosen.balance) for part in (outside, inside))
+        networks.append(train(start, *data, chosen.settings, rng)[0])
+    return networks
+
+
+def mean_curve(
+    networks: Sequence[Network], output: int, inputs: Array, smoothing: int
+) -> NDArray[np.float64]:
+    """What the networks say of a song, on average and smoothed, (n,)."""
+    said = [stitch(forward(one, cut(inputs, SCALE)), len(inputs))[:, output] for one in networks]
+    return recent_mean(np.mean(said, axis=0, dtype=np.float64), smoothing)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,15 @@
 
     python examples/compose.py [OUT]
 
-Everything sounds from one struck-string voice, a soft pad and three drums, all additive or noise.
+Everything sounds from struck and bowed strings, a soft pad, brass, a bass, two distorted tones and
+three drums, all additive or noise.
 Music is written as text: "D5:1.5 F#4+A4:.5 -:1" is a note of 1.5 beats, a chord of half a beat, a
 rest of one beat. The same seed gives the same samples.
 """
 
 import sys
 from collections.abc import Callable, Container
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -72,6 +74,51 @@ def pad(midi: int, seconds: float, force: float) -> np.ndarray:
     return force * swell[:, None] * (np.sin(phase) + 0.2 * np.sin(2 * phase))
 
 
+def partials(midi: int, seconds: float, release: float, falls: float, top: float) -> np.ndarray:
+    """Sound harmonics k ** -falls up to `top` Hz, two of them a little apart, (n, 2)."""
+    time = np.arange(round((seconds + release) * RATE)) / RATE
+    base = 440 * 2 ** ((midi - 69) / 12) * np.array([0.998, 1.002])
+    sound = np.zeros((len(time), 2))
+    for k in range(1, int(top / base[1]) + 1):
+        sound += k**-falls * np.sin(2 * np.pi * time[:, None] * k * base + RNG.uniform(0, 6.28))
+    return sound * np.clip((seconds + release - time) / release, 0, 1)[:, None]
+
+
+def brass(midi: int, seconds: float, force: float) -> np.ndarray:
+    """Sound a bright wind: it opens within 60 ms."""
+    sound = partials(midi, seconds, 0.08, 1.1, 2000 + 6000 * force)
+    time = np.arange(len(sound)) / RATE
+    return 0.5 * force * sound * np.minimum(1, time / 0.03)[:, None]
+
+
+def bass(midi: int, seconds: float, force: float) -> np.ndarray:
+    sound = partials(midi, seconds, 0.05, 1.2, 1500)
+    time = np.arange(len(sound)) / RATE
+    return force * sound * (np.minimum(1, time / 0.005) * np.exp(-2 * time))[:, None]
+
+
+def distorted(midi: int, seconds: float, force: float, interval: int = 7) -> np.ndarray:
+    """Sound two tones through an amplifier that is driven far too hard."""
+    low, high = (partials(m, seconds, 0.06, 1.0, 5000) for m in (midi, midi + interval))
+    return force * 0.6 * np.tanh(5 * (low + high))
+
+
+tritone = partial(distorted, interval=6)
+
+
+def bowed(midi: int, seconds: float, force: float) -> np.ndarray:
+    """Sound a bowed string, dark, with a slow vibrato."""
+    time = np.arange(round((seconds + 0.5) * RATE)) / RATE
+    base = 440 * 2 ** ((midi - 69) / 12)
+    bend = 0.006 / (2 * np.pi * 5.2) * (1 - np.cos(2 * np.pi * 5.2 * time)) * np.minimum(1, time)
+    sound = np.zeros((len(time), 2))
+    for k in range(1, int(3000 / base) + 1):
+        phase = 2 * np.pi * k * base * (time + bend)
+        sound += (k**-1.4 * np.sin(phase + RNG.uniform(0, 6.28)))[:, None] * np.array([0.7, 0.5])
+    swell = np.minimum(1, time / 0.25) * np.clip((seconds + 0.5 - time) / 0.5, 0, 1)
+    return force * sound * swell[:, None]
+
+
 def drum(kind: str, force: float) -> np.ndarray:
     time = np.arange(round(0.4 * RATE)) / RATE
     noise = RNG.standard_normal((len(time), 2))
@@ -129,7 +176,7 @@ def calm(mix: Mix) -> None:
 
 
 def joyful(mix: Mix) -> None:
-    """D major, twelve fast bars of four with bass and drums: a dance in three lines."""
+    """D major, twelve fast bars of four with bass, brass and drums: a dance in three lines."""
     line = "A5:.5 F#5:.5 A5:.5 D6:1 C#6:.5 D6:.5 E6:.5"
     melody = f"""{line}  C#6:1 A5:.5 E6:1 C#6:.5 A5:1
         D6:.5 C#6:.5 B5:.5 F#6:1 E6:.5 D6:.5 B5:.5  G6:1 F#6:.5 E6:1 D6:.5 B5:1
@@ -143,22 +190,28 @@ def joyful(mix: Mix) -> None:
     low = {"D": "D2 A2", "A": "A1 E2", "B": "B1 F#2", "G": "G1 D2", "E": "E2 B2"}
     mix.at, mix.beat = STARTS[1], 0.375
     tune = parse(melody)
-    mix.play(tune, 0.92, legato=0.85, accents=range(0, 48, 2))
-    mix.play([(start, beats, [p - 12 for p in ps]) for start, beats, ps in tune], 0.55)
+    mix.play(tune, 0.95, legato=0.85, accents=range(0, 48, 2))
+    down = [(start, beats, [p - 12 for p in ps]) for start, beats, ps in tune]
+    mix.play(down, 0.12, 0.9, brass)
     for half, chord in enumerate(harmony):
         root, fifth = low[chord].split()
-        mix.play(parse(f"-:.5 {upper[chord]}:.5 -:.5 {upper[chord]}:.5", 2 * half), 0.62, 0.7)
-        mix.play(parse(f"{root}:.75 {root}:.25 {fifth}:1", 2 * half), 0.72, 0.9)
-        mix.add(2 * half, drum("kick", 0.55))
-        mix.add(2 * half + 1, drum("snare", 0.42))
-        for eighth in range(4):
-            mix.add(2 * half + eighth / 2, drum("hat", 0.8 if eighth % 2 else 0.5))
+        off = parse(f"-:.5 {upper[chord]}:.5 -:.5 {upper[chord]}:.5", 2 * half)
+        mix.play(off, 0.95, 0.7)
+        mix.play(off, 0.12, 0.7, brass)
+        mix.play(parse(f"{root}:.5 {root}:.5 {fifth}:.5 {root}:.5", 2 * half), 0.25, 0.9, bass)
+        power = " ".join([root.replace("1", "2") + ":.5"] * 4)
+        mix.play(parse(power, 2 * half), 0.4, 0.9, distorted)
+        mix.add(2 * half, drum("kick", 0.6))
+        mix.add(2 * half + 1, drum("kick", 0.6))
+        mix.add(2 * half + 1, drum("snare", 0.5))
+        for eighth in range(8):
+            mix.add(2 * half + eighth / 4, drum("hat", 0.8 if eighth % 4 == 2 else 0.4))
     mix.play(parse("D2+D3+A3+D4+F#4:1.5", 46), 0.8)
     mix.add(46, drum("kick", 0.6))
 
 
 def tense(mix: Mix) -> None:
-    """Ten bars of ten fast eighths around D diminished, low; accents fall unevenly."""
+    """Ten bars of ten fast eighths around D diminished, low, distorted; accents fall unevenly."""
     ostinato = even("D2 D2 Eb2 D2 D2 F2 E2 Eb2 Ab2 G2", 1)
     wail = """Ab3:3 G3:3 F#3:2 F3:2  Ab3:3 B3:3 Bb3:2 A3:2  C4:3 B3:3 Bb3:4  A3:2 Ab3:3 G3:2 F#3:3
               Eb4:3 D4:3 C#4:2 C4:2  Eb4:3 F#4:3 F4:2 E4:2  B3:3 C4:3 Eb4:4  D4:2 C#4:3 C4:2 B3:3
@@ -166,33 +219,39 @@ def tense(mix: Mix) -> None:
     groups = [(0, 3, 6, 8), (0, 3, 6, 8), (0, 3, 6), (0, 2, 5, 7)] * 2 + [(0, 3, 5, 8)]
     shifts = [0, 0, 1, 0, 3, 3, 1, 0, 6]
     mix.at, mix.beat = STARTS[2], 0.18
-    mix.play(parse(wail), 0.85, accents=range(90))
-    mix.play([(s, b, [p + 1 for p in ps]) for s, b, ps in parse(wail)], 0.65)  # a semitone: harsh
+    mix.play(parse(wail), 0.3, accents=range(90))
+    mix.play([(s, b, [p + 1 for p in ps]) for s, b, ps in parse(wail)], 0.3, voice=brass)
+    mix.play([(s, b, [p + 12 for p in ps]) for s, b, ps in parse(wail)], 0.3, voice=brass)
     for bar, (shift, hits) in enumerate(zip(shifts, groups, strict=True)):
         low = [(s, b, [p + shift, p + shift - 12]) for s, b, (p,) in parse(ostinato, 10 * bar)]
-        mix.play(low, 0.66, 0.8, accents=[10 * bar + hit for hit in hits])
+        mix.play(low, 0.3, 0.8, accents=[10 * bar + hit for hit in hits])
+        grind = [(s, b, [p + shift]) for s, b, (p,) in parse(ostinato, 10 * bar)]
+        mix.play(grind, 1.0, 0.9, tritone, [10 * bar + hit for hit in hits])
         for hit in hits:
-            stab = [pitch(name) + shift for name in ("D3", "Eb3", "Ab3", "B3")]
+            stab = [pitch(name) + shift for name in ("D2", "Eb2", "Ab2", "B2")]
             mix.play([(10 * bar + hit, 1.2, stab)], RNG.uniform(0.7, 0.95))
-            mix.add(10 * bar + hit, drum("kick", RNG.uniform(0.4, 0.6)))
-            if RNG.random() < 0.6:
-                mix.add(10 * bar + hit + 1, drum("snare", RNG.uniform(0.3, 0.6)))
+            mix.add(10 * bar + hit, drum("kick", RNG.uniform(0.5, 0.7)))
+            mix.add(10 * bar + hit, drum("snare", RNG.uniform(0.5, 0.7)))
+        for eighth in range(10):
+            for beat in (10 * bar + eighth, 10 * bar + eighth + 0.5):
+                mix.add(beat, drum("kick", 0.5))
+            mix.add(10 * bar + eighth, drum("hat", 1.0))
     # The last bar: three blows on the dominant, then nothing.
     mix.play(parse("A1+A2+Bb3+C#4+E4+G4:2 -:1 A1+A2+Bb3+C#4+E4+G4:2 -:1 A1+A2+A3:3", 90), 0.9)
+    mix.play(parse("A1+Eb2:2 -:1 A1+Eb2:2 -:1 A1+Bb1:3", 90), 1.0, 0.9, tritone)
     for hit in (90, 93, 96):
         mix.add(hit, drum("kick", 0.6))
 
 
 def sad(mix: Mix) -> None:
-    """D minor, five slow bars over a falling bass, then a last chord: Dm C Bb Gm A | Dm."""
-    melody = """A5:2 G5:1 F5:1  F5:1 E5:2 D5:1  D5:2 C5:1 Bb4:1
-                G5:1.5 F5:.5 E5:1 D5:1  D5:2 C#5:2"""
+    """D minor, five slow bars, bowed, over a falling bass: Dm C Bb Gm A | Dm."""
+    melody = """A4:2 G4:1 F4:1  F4:1 E4:2 D4:1  D4:2 C4:1 Bb3:1
+                G4:1.5 F4:.5 E4:1 D4:1  D4:2 C#4:2  D4:4"""
     broken = """D3 A3 D4 F4  C3 E3 G3 C4  Bb2 F3 Bb3 D4  G2 D3 G3 Bb3  A2 E3 A3 E3"""
     mix.at, mix.beat = STARTS[3], 10 / 3 / 4
-    mix.play(parse(melody), 0.48, legato=1.3)
-    mix.play(parse(even(broken, 1)), 0.35, legato=2.5)
-    mix.play(parse("D3+A3+F4:4 C3+G3+E4:4 Bb2+F3+D4:4 G2+G3+D4:4 A2+A3+E4:4"), 0.012, voice=pad)
-    mix.play(parse("D3+A3+D4+F4+D5:5", 20), 0.36)
+    mix.play(parse(melody), 0.3, voice=bowed)
+    mix.play(parse(even(broken, 1)), 0.1, legato=2.5)
+    mix.play(parse("D3+A3+D4+F4:5", 20), 0.1)
 
 
 def room(dry: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Make a corpus of emoMusic's songs: labels that are true, listener's numbers that are guessed.
 
-    python tools/imputed_corpus.py emomusic.npz pairs.npz FOLDER [--weight 0.3]
+    python tools/imputed_corpus.py emomusic.npz pairs.npz FOLDER [--weight W]
 
 The audio of emoMusic's songs is not to be had, but 160 numbers of another network about each are
 (compact_cnn, Choi et al. 2017), published with their labels. `pairs.npz` has both networks'
@@ -34,7 +34,7 @@ def main() -> None:
     parser.add_argument("songs", type=Path)
     parser.add_argument("pairs", type=Path)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--weight", type=float, default=0.3, help="of each song in training")
+    parser.add_argument("--weight", type=float, default=1.0, help="of each song in training")
     options = parser.parse_args()
     with np.load(options.pairs) as pairs, np.load(options.songs) as songs:
         known, heard = pairs["compact"].astype(float), pairs["musicnn"].astype(float)
