@@ -62,3 +62,11 @@ NUMBERS = ",".join(["0.5"] * 200)
 def test_what_is_wrong_is_named(tmp_path, change, problem):
     with pytest.raises(InputError, match=problem):
         read_corpus(write(tmp_path / "x", **change))
+
+
+def test_audio_beside_rows_is_not_overlooked(tmp_path):
+    folder = write(tmp_path / "x")
+    (folder / "audio").mkdir()
+    (folder / "audio" / "d.wav").touch()
+    with pytest.raises(InputError, match=r"rows\.csv: beside audio/; put its songs into a corpus"):
+        read_corpus(folder)

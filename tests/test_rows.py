@@ -10,7 +10,7 @@ from moodcurve import InputError, rows
 from moodcurve.audio import SAMPLE_RATE
 from moodcurve.features import COLUMNS, descriptors, summarise
 from moodcurve.features.frames import frame_count
-from moodcurve.rows import all_rows_of, cached_rows, rows_of
+from moodcurve.rows import all_rows_of, cached_rows, levelled_rows_of, rows_of
 
 
 def music(seconds, seed=0):
@@ -158,3 +158,19 @@ def test_where_the_cache_is(song, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     cached_rows(song)
     assert len(list((tmp_path / "home" / ".cache" / "moodcurve").iterdir())) == 1
+
+
+@pytest.mark.parametrize("steps", [0, 1, 2])
+def test_dithered_silence_is_silence(steps):
+    """Noise of a step or two of 16 bits, as programs write it, beside music."""
+    noise = np.random.default_rng(0).integers(-steps, steps + 1, 15 * SAMPLE_RATE) / 32768
+    silence, song = noise.astype(np.float32), music(8)
+    beside = levelled_rows_of([silence, song, silence], 3.0)
+    assert not beside[:30].any()
+    assert not beside[46:].any()
+    np.testing.assert_array_equal(beside[30:46], levelled_rows_of([song], 3.0))
+
+
+def test_music_just_above_dither_is_heard():
+    quiet = music(3) * np.float32(3 / 32768 / 0.2)
+    assert all_rows_of(lambda: [quiet]).any(axis=1).all()

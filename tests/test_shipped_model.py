@@ -67,6 +67,7 @@ def test_its_manifest():
         "listener",
         "listener_version",
         "joint",
+        "by_listener",
         "groups",
         "limit",
         "name",

@@ -25,7 +25,6 @@ from moodcurve.features import (
     Summary,
     row_count,
 )
-from moodcurve.features.frames import sixteen_bits
 from moodcurve.features.harmony import SECONDS as _NOTE_HOP
 from moodcurve.features.harmony import frames_within
 from moodcurve.files import replacing
@@ -35,6 +34,7 @@ Sound = Callable[[], Iterable[np.ndarray]]
 """Gives a song's blocks of mono float32 audio at 44.1 kHz, (n,) each, from its beginning."""
 
 PAUSE = 20  # half-seconds of digital silence after which music begins anew
+SILENT = 2.5 / 32768  # what no sample of digital silence reaches: two steps of 16 bits are dither
 
 _HALF = round(HOP * SAMPLE_RATE)  # samples of a half-second
 _LEAST_REST = 0.05  # seconds of audio at a song's end that still get a row of their own
@@ -92,11 +92,11 @@ def levelled_rows_of(
 class SongStream:
     """Rows of all families of a song that comes in blocks, silence left out of every one of them.
 
-    A half-second is silent where every sample is digital silence; its row is 0 throughout. Silence
-    before and after the music is not heard at all: the rows of the music are those that it has
-    alone. Nor is silence within it that is as long as `PAUSE`: what comes after is heard as a
-    beginning. A shorter one is a pause of the music, and heard. What is held does not grow with the
-    song, and no result depends on the size of the blocks.
+    A half-second is silent where no sample of the sound as it comes reaches `SILENT`; its row is 0
+    throughout. Silence before and after the music is not heard at all: the rows of the music are
+    those that it has alone. Nor is silence within it that is as long as `PAUSE`: what comes after
+    is heard as a beginning. A shorter one is a pause of the music, and heard. What is held does not
+    grow with the song, and no result depends on the size of the blocks.
 
     Args:
         window: seconds of audio that a row summarises.
@@ -107,11 +107,13 @@ class SongStream:
         self._new = partial(RowStream, window, step=step)
         self._stream: RowStream | None = None  # of the music that is being heard
         self._silent = 0  # half-seconds of silence since its last sound
-        self._half = np.zeros(0, np.float32)  # that is being filled
+        self._half = np.zeros(0, np.float32)  # that is being filled, as it came
+        self._gain = np.float32(1)
 
     def push(self, block: np.ndarray, gain: float = 1.0) -> np.ndarray:
-        """Take the next samples; give the rows (m, 483) that are now complete."""
-        samples = np.concatenate([self._half, np.asarray(block, np.float32) * np.float32(gain)])
+        """Take the next samples, to be heard times `gain`; give the rows (m, 483) now complete."""
+        samples = np.concatenate([self._half, np.asarray(block, np.float32)])
+        self._gain = np.float32(gain)
         whole = len(samples) // _HALF * _HALF
         self._half = samples[whole:]
         return _joined([self._add(half) for half in samples[:whole].reshape(-1, _HALF)])
@@ -122,7 +124,7 @@ class SongStream:
         A rest of a song under 50 ms has no row of its own.
         """
         rest = self._half
-        if sixteen_bits(rest).any() or len(rest) < _LEAST_REST * SAMPLE_RATE:
+        if sounds(rest) or len(rest) < _LEAST_REST * SAMPLE_RATE:
             rows = [self._add(rest), self._end()]
         else:
             rows = [self._end(), _silence(1)]
@@ -130,20 +132,25 @@ class SongStream:
 
     def _add(self, half: np.ndarray) -> np.ndarray:
         """Take a half-second, or the rest of one."""
-        if not sixteen_bits(half).any():
+        if not sounds(half):
             self._silent += len(half) == _HALF
             return self._end() if self._silent >= PAUSE or not self._stream else _silence(0)
         if not self._stream:
             self._stream = self._new()
         pause = np.zeros(self._silent * _HALF, np.float32)
         self._silent = 0
-        return _joined([self._stream.push(pause), self._stream.push(half)])
+        return _joined([self._stream.push(pause), self._stream.push(half * self._gain)])
 
     def _end(self) -> np.ndarray:
         """The rows of the music that has ended, and of the silence since then."""
         rows = [self._stream.finish() if self._stream else _silence(0), _silence(self._silent)]
         self._stream, self._silent = None, 0
         return _joined(rows)
+
+
+def sounds(samples: np.ndarray) -> bool:
+    """Whether any sample is more than digital silence. NaN, which is no sound, is silence."""
+    return bool((np.abs(samples) >= SILENT).any())
 
 
 def _silence(count: int) -> np.ndarray:

@@ -11,7 +11,7 @@ The layout::
 Labels are in [-1, 1]. A song is in one of the two label tables. Columns are in any order, and
 further ones are ignored. ``time_s`` is the start, in seconds, of the interval that a label speaks
 of; the interval lasts until the song's next label. ``weight`` says how much a song counts in
-training, 1 where none is given. ``rows.csv`` is read where there is no audio.
+training, 1 where none is given. A folder has ``audio/`` or ``rows.csv``, not both.
 """
 
 from dataclasses import dataclass
@@ -150,7 +150,9 @@ def read_corpus(folder: str | PathLike[str]) -> Corpus:
     paths = [folder / file for file in ("dynamic.csv", "static.csv", "songs.csv")]
     tables = {path.name: read_table(path) for path in paths if path.exists()}
     audio = audio_files(folder / "audio")
-    known, problems = read_rows(folder / "rows.csv") if not audio else ({}, [])
+    known, problems = read_rows(folder / "rows.csv")
+    if known and audio:
+        problems.append("rows.csv: beside audio/; put its songs into a corpus of their own")
     report(folder, [*problems, *corpus_problems(tables, audio, known)])
     labelled = {
         song: labels
