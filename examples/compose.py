@@ -19,7 +19,7 @@ import soundfile
 RATE = 44_100
 RNG = np.random.default_rng(2024)
 NOTES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-STARTS, END = (0.0, 18.0, 36.0, 54.0), 74.0  # s
+STARTS, END = (0.0, 18.0, 36.0, 60.0), 80.0  # s
 PEAK = 10 ** (-1.7 / 20)  # Vorbis adds a little; -1 dBFS in the end
 
 Event = tuple[float, float, list[int]]  # start and length in beats, MIDI pitches
@@ -196,11 +196,11 @@ def joyful(mix: Mix) -> None:
     for half, chord in enumerate(harmony):
         root, fifth = low[chord].split()
         off = parse(f"-:.5 {upper[chord]}:.5 -:.5 {upper[chord]}:.5", 2 * half)
-        mix.play(off, 0.95, 0.7)
+        mix.play(off, 0.93, 0.7)
         mix.play(off, 0.12, 0.7, brass)
         mix.play(parse(f"{root}:.5 {root}:.5 {fifth}:.5 {root}:.5", 2 * half), 0.25, 0.9, bass)
         power = " ".join([root.replace("1", "2") + ":.5"] * 4)
-        mix.play(parse(power, 2 * half), 0.4, 0.9, distorted)
+        mix.play(parse(power, 2 * half), 0.8, 0.9, distorted)
         mix.add(2 * half, drum("kick", 0.6))
         mix.add(2 * half + 1, drum("kick", 0.6))
         mix.add(2 * half + 1, drum("snare", 0.5))
@@ -211,25 +211,26 @@ def joyful(mix: Mix) -> None:
 
 
 def tense(mix: Mix) -> None:
-    """Ten bars of ten fast eighths around D diminished, low, distorted; accents fall unevenly."""
+    """Thirteen bars of ten fast eighths around D diminished, low; accents fall unevenly."""
     ostinato = even("D2 D2 Eb2 D2 D2 F2 E2 Eb2 Ab2 G2", 1)
     wail = """Ab3:3 G3:3 F#3:2 F3:2  Ab3:3 B3:3 Bb3:2 A3:2  C4:3 B3:3 Bb3:4  A3:2 Ab3:3 G3:2 F#3:3
               Eb4:3 D4:3 C#4:2 C4:2  Eb4:3 F#4:3 F4:2 E4:2  B3:3 C4:3 Eb4:4  D4:2 C#4:3 C4:2 B3:3
-              Ab4:3 G4:2 Eb4:3 D4:2"""
-    groups = [(0, 3, 6, 8), (0, 3, 6, 8), (0, 3, 6), (0, 2, 5, 7)] * 2 + [(0, 3, 5, 8)]
-    shifts = [0, 0, 1, 0, 3, 3, 1, 0, 6]
+              Ab4:3 G4:2 Eb4:3 D4:2  C4:3 B3:3 Bb3:4  Ab3:3 B3:3 Bb3:2 A3:2
+              A3:2 Ab3:3 G3:2 F#3:3"""
+    groups = [(0, 3, 6, 8), (0, 3, 6, 8), (0, 3, 6), (0, 2, 5, 7)] * 3
+    shifts = [-2, -2, -1, -2, 0, 0, -1, -2, 1, 1, -1, -2]
     mix.at, mix.beat = STARTS[2], 0.18
-    mix.play(parse(wail), 0.3, accents=range(90))
-    mix.play([(s, b, [p + 1 for p in ps]) for s, b, ps in parse(wail)], 0.3, voice=brass)
-    mix.play([(s, b, [p + 12 for p in ps]) for s, b, ps in parse(wail)], 0.3, voice=brass)
+    mix.play(parse(wail), 0.15, accents=range(120))
+    mix.play([(s, b, [p + 1 for p in ps]) for s, b, ps in parse(wail)], 0.15, voice=brass)
+    mix.play([(s, b, [p + 12 for p in ps]) for s, b, ps in parse(wail)], 0.15, voice=brass)
     for bar, (shift, hits) in enumerate(zip(shifts, groups, strict=True)):
         low = [(s, b, [p + shift, p + shift - 12]) for s, b, (p,) in parse(ostinato, 10 * bar)]
-        mix.play(low, 0.3, 0.8, accents=[10 * bar + hit for hit in hits])
+        mix.play(low, 0.6, 0.8, accents=[10 * bar + hit for hit in hits])
         grind = [(s, b, [p + shift]) for s, b, (p,) in parse(ostinato, 10 * bar)]
         mix.play(grind, 1.0, 0.9, tritone, [10 * bar + hit for hit in hits])
         for hit in hits:
             stab = [pitch(name) + shift for name in ("D2", "Eb2", "Ab2", "B2")]
-            mix.play([(10 * bar + hit, 1.2, stab)], RNG.uniform(0.7, 0.95))
+            mix.play([(10 * bar + hit, 1.2, stab)], RNG.uniform(0.95, 1.0))
             mix.add(10 * bar + hit, drum("kick", RNG.uniform(0.5, 0.7)))
             mix.add(10 * bar + hit, drum("snare", RNG.uniform(0.5, 0.7)))
         for eighth in range(10):
@@ -237,9 +238,9 @@ def tense(mix: Mix) -> None:
                 mix.add(beat, drum("kick", 0.5))
             mix.add(10 * bar + eighth, drum("hat", 1.0))
     # The last bar: three blows on the dominant, then nothing.
-    mix.play(parse("A1+A2+Bb3+C#4+E4+G4:2 -:1 A1+A2+Bb3+C#4+E4+G4:2 -:1 A1+A2+A3:3", 90), 0.9)
-    mix.play(parse("A1+Eb2:2 -:1 A1+Eb2:2 -:1 A1+Bb1:3", 90), 1.0, 0.9, tritone)
-    for hit in (90, 93, 96):
+    mix.play(parse("A1+A2+Bb3+C#4+E4+G4:2 -:1 A1+A2+Bb3+C#4+E4+G4:2 -:1 A1+A2+A3:3", 120), 0.9)
+    mix.play(parse("A1+Eb2:2 -:1 A1+Eb2:2 -:1 A1+Bb1:3", 120), 1.0, 0.9, tritone)
+    for hit in (120, 123, 126):
         mix.add(hit, drum("kick", 0.6))
 
 

@@ -185,12 +185,12 @@ def test_a_dropped_song_is_seen_and_heard(open_page, curve, size):
     assert page.get_by_test_id("map").is_hidden()  # there is no library
     for dimension, colour in (("valence", "#0072B2"), ("arousal", "#D55E00")):
         assert pixels(page, f"#lane-{dimension} canvas", colour) > 200
-    assert "1:14" in page.get_by_test_id("summary").inner_text()
+    assert "1:20" in page.get_by_test_id("summary").inner_text()
     assert page.evaluate("document.documentElement.scrollWidth") == size[0]
 
     page.get_by_role("button", name="Play").click()
     until(page, "document.querySelector('audio').currentTime > 1.2")
-    assert_agree(page.evaluate(SHOWN), curve, 74)
+    assert_agree(page.evaluate(SHOWN), curve, 80)
     page.get_by_role("button", name="Pause").click()
 
     page.evaluate("document.querySelector('#column').scrollIntoView({ block: 'center' })")
@@ -198,12 +198,12 @@ def test_a_dropped_song_is_seen_and_heard(open_page, curve, size):
     middle = box["y"] + box["height"] / 2
     page.mouse.click(box["x"] + 0.5 * box["width"], middle)
     assert page.evaluate(SHOWN)["heard"] == pytest.approx(37, abs=0.5)
-    assert_agree(page.evaluate(SHOWN), curve, 74)
+    assert_agree(page.evaluate(SHOWN), curve, 80)
     page.mouse.down()
     page.mouse.move(box["x"] + 0.25 * box["width"], middle, steps=5)
     page.mouse.up()
     assert page.evaluate(SHOWN)["heard"] == pytest.approx(18.5, abs=0.5)
-    assert_agree(page.evaluate(SHOWN), curve, 74)
+    assert_agree(page.evaluate(SHOWN), curve, 80)
 
 
 def pixels(page, selector: str, colour: str) -> int:
@@ -241,9 +241,9 @@ def test_keys_move_and_zoom(open_page, curve):
     assert page.evaluate(SHOWN)["share"] == pytest.approx(before, abs=0.01)
     page.keyboard.press("PageUp")
     moved = page.evaluate(SHOWN)["share"] - before
-    assert moved == pytest.approx(10 / (74 / 4), abs=0.01)
+    assert moved == pytest.approx(10 / (80 / 4), abs=0.01)
     page.keyboard.press("0")
-    assert page.evaluate(SHOWN)["share"] == pytest.approx(30 / 74, abs=0.01)
+    assert page.evaluate(SHOWN)["share"] == pytest.approx(30 / 80, abs=0.01)
     page.keyboard.press("Space")
     until(page, "!document.querySelector('audio').paused")
     page.keyboard.press("Space")

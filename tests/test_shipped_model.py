@@ -99,7 +99,7 @@ def test_its_figures():
 
 def test_its_curve_of_the_example_song(curve):
     for values in (curve.valence, curve.arousal):
-        assert values.shape == (148,)
+        assert values.shape == (160,)
         assert np.abs(values).max() <= 1
         assert np.ptp(values) > 0.05
 
