@@ -196,7 +196,7 @@ def joyful(mix: Mix) -> None:
     for half, chord in enumerate(harmony):
         root, fifth = low[chord].split()
         off = parse(f"-:.5 {upper[chord]}:.5 -:.5 {upper[chord]}:.5", 2 * half)
-        mix.play(off, 0.93, 0.7)
+        mix.play(off, 1.0, 0.7)
         mix.play(off, 0.12, 0.7, brass)
         mix.play(parse(f"{root}:.5 {root}:.5 {fifth}:.5 {root}:.5", 2 * half), 0.25, 0.9, bass)
         power = " ".join([root.replace("1", "2") + ":.5"] * 4)
