@@ -197,12 +197,12 @@ def test_a_dropped_song_is_seen_and_heard(open_page, curve, size):
     box = page.locator("#lane-arousal .u-over").bounding_box()
     middle = box["y"] + box["height"] / 2
     page.mouse.click(box["x"] + 0.5 * box["width"], middle)
-    assert page.evaluate(SHOWN)["heard"] == pytest.approx(37, abs=0.5)
+    assert page.evaluate(SHOWN)["heard"] == pytest.approx(40, abs=0.5)
     assert_agree(page.evaluate(SHOWN), curve, 80)
     page.mouse.down()
     page.mouse.move(box["x"] + 0.25 * box["width"], middle, steps=5)
     page.mouse.up()
-    assert page.evaluate(SHOWN)["heard"] == pytest.approx(18.5, abs=0.5)
+    assert page.evaluate(SHOWN)["heard"] == pytest.approx(20, abs=0.5)
     assert_agree(page.evaluate(SHOWN), curve, 80)
 
 
