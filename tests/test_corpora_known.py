@@ -70,3 +70,13 @@ def test_audio_beside_rows_is_not_overlooked(tmp_path):
     (folder / "audio" / "d.wav").touch()
     with pytest.raises(InputError, match=r"rows\.csv: beside audio/; put its songs into a corpus"):
         read_corpus(folder)
+
+
+def test_what_is_wrong_with_the_rows_is_all_that_is_said(tmp_path):
+    folder = write(tmp_path / "x", header=("song", *LISTENER_NAMES[:-1], "other"))
+    with pytest.raises(InputError) as error:
+        read_corpus(folder)
+    assert str(error.value).splitlines()[1:] == [
+        "rows.csv:1: 199 of the 200 columns of listener, musicnn[199] is missing; "
+        "give a family whole or not at all"
+    ]

@@ -153,7 +153,7 @@ def read_corpus(folder: str | PathLike[str]) -> Corpus:
     known, problems = read_rows(folder / "rows.csv")
     if known and audio:
         problems.append("rows.csv: beside audio/; put its songs into a corpus of their own")
-    report(folder, [*problems, *corpus_problems(tables, audio, known)])
+    report(folder, problems or corpus_problems(tables, audio, known))
     labelled = {
         song: labels
         for file in ("dynamic.csv", "static.csv")
