@@ -19,6 +19,8 @@ Float64 = NDArray[np.float64]
 _MAJOR = (6.35, 2.23, 3.48, 2.33, 4.38, 4.09, 2.52, 5.19, 2.39, 3.66, 2.29, 2.88)
 _MINOR = (6.33, 2.68, 3.52, 5.38, 2.60, 3.53, 2.54, 4.75, 3.98, 2.69, 3.34, 3.17)
 
+_COLUMNS = 25  # that are averaged at once
+
 _KEY_NAMES = ("key_major", "key_minor", "key_mode", "key_clarity")
 #: Columns that each context adds.
 CONTEXT_NAMES = (*_KEY_NAMES, *HARMONY_NAMES[PITCH_CLASSES:])
@@ -60,9 +62,7 @@ def in_context(
             f"rows: {rows.shape[1]} features, and this model also hears harmony and the learned "
             f"listener: give the {len(COLUMNS)} that come of audio"
         )
-    harmony, heard = (
-        np.asarray(rows[:, FAMILIES[family]], np.float64) for family in ("harmony", "listener")
-    )
+    harmony, heard = (rows[:, FAMILIES[family]] for family in ("harmony", "listener"))
     inputs: list[NDArray[np.floating]] = [official]
     for width in contexts:
         mean = centred_mean(harmony, width)
@@ -84,16 +84,20 @@ def listener_alone(inputs: Array, listener: tuple[int, ...]) -> Array:
     return alone
 
 
-def centred_mean(values: Float64, width: int) -> Float64:
+def centred_mean(values: NDArray[np.floating], width: int) -> Float64:
     """Mean over `width` rows around each, (width - 1) // 2 of them before it.
 
     At the ends of (n, d) values, over those rows of the window that there are.
     """
-    total = np.vstack([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
     row = np.arange(len(values))
     begin = np.maximum(row - (width - 1) // 2, 0)
     end = np.minimum(row + width // 2 + 1, len(values))
-    mean: Float64 = (total[end] - total[begin]) / (end - begin)[:, np.newaxis]
+    mean = np.empty(values.shape)
+    for first in range(0, values.shape[1], _COLUMNS):  # sums take far more memory than means
+        columns = slice(first, first + _COLUMNS)
+        total = np.cumsum(values[:, columns], axis=0, dtype=np.float64)
+        total = np.vstack([np.zeros((1, total.shape[1])), total])
+        mean[:, columns] = (total[end] - total[begin]) / (end - begin)[:, np.newaxis]
     return mean
 
 

@@ -26,6 +26,7 @@ from moodcurve.rows import PAUSE, Sound, all_rows_of, rows_of
 from moodcurve.sequences import cut, stitch
 from moodcurve.spread import LEVEL, below_zero, edges
 
+_AT_ONCE = 1800  # half-seconds that networks read at once
 _LOUDNESS = FEATURE_NAMES.index("pcm_RMSenergy_sma_amean")
 
 
@@ -237,12 +238,15 @@ def groups_outputs(
     """Outputs (G, S, n, N) of groups of one network a scale on a song's inputs (n, F).
 
     The song is cut into sequences of each scale's length; all groups' networks of a scale run at
-    once.
+    once, on some sequences after others, so that memory hardly grows with the song.
     """
     found = []
     for scale, networks in zip(scales, zip(*groups, strict=True), strict=True):
-        pieces = forward_all(networks, cut(inputs, scale))
-        found.append([stitch(said, len(inputs)) for said in pieces])
+        pieces = cut(inputs, scale)
+        few = max(1, _AT_ONCE // pieces.shape[1])
+        parts = [pieces[first : first + few] for first in range(0, len(pieces), few)]
+        outputs = np.concatenate([forward_all(networks, part) for part in parts], axis=1)
+        found.append([stitch(said, len(inputs)) for said in outputs])
     return np.array(found, np.float64).swapaxes(0, 1)
 
 
