@@ -71,12 +71,13 @@ def main() -> None:
     corpora = [read_corpus(folder) for folder in options.corpora]
     songs = labelled_rows([song for corpus in corpora for song in corpus.songs])
     start = time.perf_counter()
-    sets = genre_sets(songs) if options.leave_genre_out else fold_sets(songs, options.folds)
+    genres = genre_sets(songs) if options.leave_genre_out else {}
+    sets = list(genres.values()) or fold_sets(songs, options.folds)
     estimates, bands = cross_validate(
         songs, preset(options.preset), sets, options.seed, options.live
     )
     if options.leave_genre_out:
-        show_genres(songs, sets, estimates)
+        show_genres(songs, genres, estimates)
         return
     heard = [i for i, song in enumerate(songs) if options.live and len(song.rows) > LIVE_FROM]
     if heard:
@@ -111,22 +112,22 @@ def fold_sets(songs: list[LabelledRows], folds: int) -> list[NDArray[np.int64]]:
     return validation_sets([song.song for song in songs], folds, 1 / folds, rng)
 
 
-def genre_sets(songs: list[LabelledRows]) -> list[NDArray[np.int64]]:
+def genre_sets(songs: list[LabelledRows]) -> dict[str, NDArray[np.int64]]:
     """The songs of each genre."""
-    genres = [song.song.genres[:1] for song in songs]
-    return [
-        np.array([i for i, one in enumerate(genres) if one == genre])
+    genres = [song.song.genre for song in songs]
+    return {
+        genre: np.array([i for i, one in enumerate(genres) if one == genre])
         for genre in sorted({one for one in genres if one})
-    ]
+    }
 
 
 def show_genres(
-    songs: list[LabelledRows], sets: list[NDArray[np.int64]], estimates: Estimates
+    songs: list[LabelledRows], genres: dict[str, NDArray[np.int64]], estimates: Estimates
 ) -> None:
     """Print each genre's figures by the models that heard none of it."""
     print(f"{'':16}{'':8}{'valence RMSE':>16}{'arousal RMSE':>16}")
     print(f"{'genre left out':16}{'songs':>8}" + f"{'model':>8}{'const':>8}" * 2)
-    for members in [*sets, np.concatenate(sets)]:
+    for genre, members in {**genres, "all": np.concatenate([*genres.values()])}.items():
         cells = ""
         for d in range(len(DIMENSIONS)):
             labels = np.concatenate([songs[i].labels[:, d] for i in members])
@@ -134,7 +135,6 @@ def show_genres(
             for name in ("model", "constant"):
                 said = np.concatenate([estimates[name][i][:, d] for i in members])
                 cells += f"{rmse(labels[there], said[there]):8.3f}"
-        genre = songs[members[0]].song.genres[0] if len(members) < sum(map(len, sets)) else "all"
         print(f"{genre:16}{len(members):8}{cells}")
 
 

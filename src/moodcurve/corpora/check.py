@@ -159,13 +159,8 @@ def corpus_problems(
 
 def row_problems(table: Table) -> Iterator[str]:
     """Yield what is wrong with single rows: songs or times twice or out of order, and values."""
-    for row in table.rows:
-        if "weight" in row.cells and table.file == "songs.csv":
-            cell = row.cells["weight"].strip()
-            value = number(cell) if cell else 1.0
-            if value is None or not 0 < value <= 100:
-                problem = f'weight "{cell}" is no number over 0, at most 100'
-                yield f"{table.file}:{row.line}: {problem}; leave it out for 1"
+    if table.file == "songs.csv":
+        yield from _weight_problems(table)
     yield from _time_problems(table) if TABLES[table.file].time else _repeat_problems(table)
     yield from _value_problems(table)
 
@@ -232,6 +227,15 @@ def check_header(where: str, required: Sequence[str], header: Sequence[str]) -> 
     for column in (*required, *OPTIONAL_COLUMNS):
         if header.count(column) > 1:
             raise InputError(f"{where}: {header.count(column)} columns named {column}; keep one")
+
+
+def _weight_problems(table: Table) -> Iterator[str]:
+    for row in table.rows:
+        cell = row.cells.get("weight", "").strip()
+        value = number(cell) if cell else 1.0
+        if value is None or not 0 < value <= 100:
+            problem = f'weight "{cell}" is no number over 0, at most 100'
+            yield f"{table.file}:{row.line}: {problem}; leave it out for 1"
 
 
 def _audio_problems(audio: Sequence[Path]) -> Iterator[str]:

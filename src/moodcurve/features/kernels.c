@@ -695,8 +695,8 @@ EXPORT void follow_periods(const float *samples, ptrdiff_t count, ptrdiff_t orig
 
 /* Of each of `filters` filters over `taps` frames and `bands` neighbouring bands, the highest answer
    over all places in frequency: for t < count, the maximum over p < places of
-   sum_(i, j) kernel[d][i][j] rows[t + i][p + j]. Rows are `width` long and have room for LANES more
-   places than there are. */
+   sum_(i, j) kernel[d][i][j] rows[t + i][p + j]. Rows are `width` long and have room for 2 LANES
+   more places than there are. */
 enum { BESIDE = 4 }; /* filters, and half as many vectors of places, that go through side by side */
 
 INLINE void answers(const float *rows, ptrdiff_t width, ptrdiff_t taps, ptrdiff_t bands,

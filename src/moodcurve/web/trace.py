@@ -14,9 +14,11 @@ import os
 import resource
 import socket
 import sys
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import asdict
 from io import FileIO
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -70,23 +72,31 @@ def _trace(
     audio2curve: Audio2Curve, file: FileIO, name: str, most: float, wants_curve: bool
 ) -> dict[str, Any]:
     peaks = _Peaks()
-    for block in read_blocks(name, _BLOCK_SECONDS, file):
-        peaks.push(block)
-        if peaks.seconds > most:
-            limit = f"{most / 3600:g} hours"
-            raise InputError(f"{name}: longer than {limit}; trace it with moodcurve predict")
-        _say({"seconds": 0.0})
     about: dict[str, Any] = {"song": Path(name).stem, "file": name}
-    about["sample_rate"] = sample_rate(name, file)
+    reading = count()
 
     def blocks() -> Iterator[np.ndarray]:
-        seconds = 0.0
+        """The song, read twice where its level is measured first; peaks are of the first time."""
+        first, seconds = next(reading) == 0, 0.0
         for block in read_blocks(name, _BLOCK_SECONDS, file):
-            seconds += len(block) / SAMPLE_RATE
+            if first:
+                peaks.push(block)
+                if peaks.seconds > most:
+                    limit = f"{most / 3600:g} hours"
+                    raise InputError(
+                        f"{name}: longer than {limit}; trace it with moodcurve predict"
+                    )
+            else:
+                seconds += len(block) / SAMPLE_RATE
             _say({"seconds": round(seconds, 1)})
             yield block
+        about["sample_rate"] = sample_rate(name, file)
 
-    curve = _plain(audio2curve.of_sound(blocks, about)) if wants_curve else None
+    curve = None
+    if wants_curve:
+        curve = _plain(audio2curve.of_sound(blocks, about))
+    else:
+        deque(blocks(), 0)
     return {
         "seconds": round(peaks.seconds, 2),
         "sample_rate": about["sample_rate"],
